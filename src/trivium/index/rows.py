@@ -1,0 +1,279 @@
+"""The rows of a knowledge base, and their Arrow form.
+
+One table holds three kinds of row, so that one commit of the engine publishes or replaces whole documents:
+
+chunk      a searchable piece: text, analysed tokens, vector
+document   one a document: its whole text, its structure and its record (hash, counts, settings)
+gone       a chunk that a shorter new version of its document left over; it matches no search and is deleted next
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from trivium.index.filters import facet
+from trivium.types import Block, Chunk, Document, Heading, Page, Scalar
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from trivium.models.base import Vectors
+
+CHUNK_COLUMNS = [
+    "id",
+    "document_id",
+    "source",
+    "text",
+    "start",
+    "end",
+    "ordinal",
+    "page",
+    "headings",
+    "parent_start",
+    "parent_end",
+    "metadata",
+]
+_RESERVED = ("source", "title", "author", "language", "created", "modified", "media_type", "added_at")
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What a knowledge base knows about a document without reading its text."""
+
+    id: str
+    source: str
+    sha256: str
+    chunks: int
+    bytes: int
+    access: tuple[str, ...]
+    metadata: Mapping[str, Scalar]
+    added_at: str
+    chunker: str = ""
+    size: int = 0
+    mtime_ns: int = 0
+    title: str = ""
+    author: str = ""
+    created: str = ""
+    modified: str = ""
+    language: str = ""
+    media_type: str = ""
+    warnings: tuple[str, ...] = ()
+
+    def facts(self) -> dict[str, Scalar]:
+        """Return what filters may ask about: the metadata, then the record's own fields, which win."""
+        own = {name: str(getattr(self, name)) for name in _RESERVED}
+        return {**self.metadata, **{name: value for name, value in own.items() if value}}
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """A document ready to be committed: its record, its text, its chunks with their tokens and vectors (n, d)."""
+
+    record: Record
+    document: Document
+    chunks: Sequence[Chunk]
+    tokens: Sequence[str]
+    vectors: Vectors = field(repr=False)
+
+
+@cache
+def schema(dimension: int) -> pa.Schema:
+    """Return the Arrow schema of the table for vectors of this dimension."""
+    import pyarrow as pa
+
+    text = pa.string()
+    return pa.schema(
+        [
+            ("id", text),
+            ("kind", text),
+            ("document_id", text),
+            ("source", text),
+            ("ordinal", pa.int32()),
+            ("start", pa.int64()),
+            ("end", pa.int64()),
+            ("page", pa.int32()),
+            ("headings", pa.list_(text)),
+            ("parent_start", pa.int64()),
+            ("parent_end", pa.int64()),
+            ("text", text),
+            ("tokens", text),
+            ("vector", pa.list_(pa.float32(), dimension)),
+            ("access", pa.list_(text)),
+            ("facets", pa.list_(text)),
+            ("metadata", text),
+            ("body", pa.large_string()),
+            ("structure", pa.large_string()),
+            ("record", text),
+        ]
+    )
+
+
+def chunk_id(document_id: str, ordinal: int) -> str:
+    """Return the id of a document's chunk; stable, so that a new version replaces the old one row by row."""
+    return f"{document_id}:{ordinal}"
+
+
+def batches(whole: Whole, leftover: int, dimension: int, size: int = 8192) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of a document: its own row, its chunks, and `leftover` gone ones after them."""
+    import pyarrow as pa
+
+    form = schema(dimension)
+    yield pa.RecordBatch.from_pylist([_document_row(whole)], schema=form)
+    for first in range(0, len(whole.chunks), size):
+        yield _chunk_batch(whole, first, min(first + size, len(whole.chunks)), dimension)
+    count = len(whole.chunks)
+    if leftover > 0:
+        gone = [
+            {
+                "id": chunk_id(whole.record.id, n),
+                "kind": "gone",
+                "document_id": whole.record.id,
+                "access": [],
+                "facets": [],
+            }
+            for n in range(count, count + leftover)
+        ]
+        yield pa.RecordBatch.from_pylist(gone, schema=form)
+
+
+def _document_row(whole: Whole) -> dict[str, Any]:
+    record, document = whole.record, whole.document
+    return {
+        "id": record.id,
+        "kind": "document",
+        "document_id": record.id,
+        "source": record.source,
+        "access": list(record.access),
+        "facets": _facets(record),
+        "metadata": json.dumps(dict(record.metadata), ensure_ascii=False),
+        "body": document.text,
+        "structure": json.dumps(
+            {
+                "pages": [(p.number, p.start, p.end) for p in document.pages],
+                "headings": [(h.level, h.title, h.start, h.end) for h in document.headings],
+                "blocks": [(b.kind, b.start, b.end) for b in document.blocks],
+            },
+            ensure_ascii=False,
+        ),
+        "record": dump_record(record),
+    }
+
+
+def _facets(record: Record) -> list[str]:
+    return [facet(name, value) for name, value in record.facts().items()]
+
+
+def _chunk_batch(whole: Whole, first: int, last: int, dimension: int) -> pa.RecordBatch:
+    import pyarrow as pa
+
+    form = schema(dimension)
+    record = whole.record
+    chunks = whole.chunks[first:last]
+    n = len(chunks)
+    vectors = np.ascontiguousarray(whole.vectors[first:last], dtype=np.float32)
+    columns: dict[str, Any] = {
+        "id": [c.id for c in chunks],
+        "kind": ["chunk"] * n,
+        "document_id": [record.id] * n,
+        "source": [record.source] * n,
+        "ordinal": [c.ordinal for c in chunks],
+        "start": [c.start for c in chunks],
+        "end": [c.end for c in chunks],
+        "page": [c.page for c in chunks],
+        "headings": [list(c.headings) for c in chunks],
+        "parent_start": [c.parent[0] if c.parent else None for c in chunks],
+        "parent_end": [c.parent[1] if c.parent else None for c in chunks],
+        "text": [c.text for c in chunks],
+        "tokens": list(whole.tokens[first:last]),
+        "vector": pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), dimension),
+        "access": [list(record.access)] * n,
+        "facets": [_facets(record)] * n,
+        "metadata": [json.dumps(dict(record.metadata), ensure_ascii=False)] * n,
+        "body": [None] * n,
+        "structure": [None] * n,
+        "record": [None] * n,
+    }
+    arrays = [
+        value if isinstance(value, pa.Array) else pa.array(value, type=form.field(name).type)
+        for name, value in columns.items()
+    ]
+    return pa.RecordBatch.from_arrays(arrays, schema=form)
+
+
+def retag(batch: pa.RecordBatch, record: Record) -> pa.RecordBatch:
+    """Return the rows of a document under another record: new access and metadata, all else as it was."""
+    import pyarrow as pa
+
+    n = batch.num_rows
+    kinds = batch.column("kind").to_pylist()
+    form = batch.schema
+    new = {
+        "access": [list(record.access)] * n,
+        "facets": [_facets(record)] * n,
+        "metadata": [json.dumps(dict(record.metadata), ensure_ascii=False)] * n,
+        "record": [dump_record(record) if kind == "document" else None for kind in kinds],
+    }
+    arrays = [
+        pa.array(new[name], type=form.field(name).type) if name in new else batch.column(name) for name in form.names
+    ]
+    return pa.RecordBatch.from_arrays(arrays, schema=form)
+
+
+def dump_record(record: Record) -> str:
+    """Return a record as JSON text."""
+    return json.dumps(asdict(record), ensure_ascii=False)
+
+
+def load_record(text: str) -> Record:
+    """Return the record that `dump_record` wrote; fields of a later version are passed over."""
+    found = json.loads(text)
+    known = {name: found[name] for name in Record.__slots__ if name in found}
+    for name in ("access", "warnings"):
+        known[name] = tuple(known.get(name, ()))
+    return Record(**known)
+
+
+def load_chunk(row: Mapping[str, Any]) -> Chunk:
+    """Return the chunk of a row that has `CHUNK_COLUMNS`."""
+    parent = (row["parent_start"], row["parent_end"]) if row["parent_start"] is not None else None
+    return Chunk(
+        id=row["id"],
+        document_id=row["document_id"],
+        source=row["source"],
+        text=row["text"],
+        start=row["start"],
+        end=row["end"],
+        ordinal=row["ordinal"],
+        page=row["page"],
+        headings=tuple(row["headings"] or ()),
+        parent=parent,
+        metadata=json.loads(row["metadata"] or "{}"),
+    )
+
+
+def load_document(row: Mapping[str, Any]) -> Document:
+    """Return the document of a row that has `body`, `structure` and `record`."""
+    record = load_record(row["record"])
+    structure = json.loads(row["structure"] or "{}")
+    return Document(
+        source=record.source,
+        text=row["body"],
+        pages=tuple(Page(*page) for page in structure.get("pages", ())),
+        headings=tuple(Heading(*heading) for heading in structure.get("headings", ())),
+        blocks=tuple(Block(*block) for block in structure.get("blocks", ())),
+        title=record.title,
+        author=record.author,
+        created=record.created,
+        modified=record.modified,
+        language=record.language,
+        media_type=record.media_type,
+        bytes=record.bytes,
+        metadata=record.metadata,
+        warnings=record.warnings,
+    )

@@ -1,0 +1,313 @@
+"""The only module that knows the store engine (LanceDB): a table of rows, searched densely and lexically.
+
+Every write is one commit of the engine: readers see all of it or nothing. Callers hold the writer's lock while they
+write; readers need no lock and see the latest commit at each search. Vectors are compared by dot product (they have
+norm 1, so it is the cosine).
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+
+from trivium.errors import StoreError, StoreFull
+from trivium.index.durable import Flusher, boot_id, read_json, read_marker, write_marker, write_whole
+from trivium.index.rows import CHUNK_COLUMNS, schema
+from trivium.index.where import Among, And, HasAny, Not, Number, Or, Where
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from trivium.models.base import Vectors
+
+os.environ.setdefault("LANCE_LOG", "error")  # the engine logs to standard error
+
+_T = TypeVar("_T")
+_TABLE = "chunks"
+_EXACT_BELOW = 10_000  # rows; a plain scan of the vectors is fast enough
+_ROWS_PER_PARTITION = 2_000
+_LEAST_PROBES = 40
+_PURGE_REWRITES_BELOW = 50_000  # rows; rewriting so many takes about a second
+_READ_AGAIN = 3
+_TRAINED = "vectors.json"
+
+
+class Store:
+    """A table in a folder. Open it with `Store.create` or `Store.open`."""
+
+    def __init__(self, root: Path, table: Any) -> None:
+        self._root = root
+        self._table = table
+        self._flusher = Flusher(root / f"{_TABLE}.lance")
+        self.dimension: int = table.schema.field("vector").type.list_size
+
+    @classmethod
+    def create(cls, root: Path, dimension: int) -> Store:
+        """Make an empty table, with its indexes, in a folder that has none."""
+        from lancedb.index import Bitmap, BTree
+
+        with _engine_errors(root):
+            table = _connect(root).create_table(_TABLE, schema=schema(dimension))
+            for column, config in (
+                ("tokens", _lexical_index()),
+                ("id", BTree()),
+                ("document_id", BTree()),
+                ("kind", Bitmap()),
+                ("access", _labels()),
+                ("facets", _labels()),
+            ):
+                table.create_index(column, config=config)
+        store = cls(root, table)
+        store.flush()
+        return store
+
+    @classmethod
+    def open(cls, root: Path) -> Store:
+        """Open the table of a folder, going back to the last flushed commit where the machine lost power since."""
+        with _engine_errors(root):
+            marker = read_marker(root)
+            lost_power = marker is not None and marker.boot != boot_id()
+            if marker is not None and lost_power:
+                _drop_unreadable(root, marker.version)
+            table = _connect(root).open_table(_TABLE)
+            if marker is not None and lost_power and table.version > marker.version:
+                table.checkout(marker.version)
+                table.restore()
+        store = cls(root, table)
+        if lost_power:
+            store.flush()
+        return store
+
+    @property
+    def version(self) -> int:
+        """A number that grows with every commit of any process."""
+        return int(self._table.version)
+
+    # -- reading ------------------------------------------------------------------------------------------------
+
+    def count(self, where: Where) -> int:
+        """Return how many rows satisfy the condition."""
+        return int(self._read(lambda: self._table.count_rows(_sql(where))))
+
+    def rows(self, where: Where, columns: Sequence[str]) -> list[dict[str, Any]]:
+        """Return the named columns of the rows that satisfy the condition, in no order."""
+
+        def scan() -> Any:
+            return self._table.search().where(_sql(where)).select(list(columns)).to_arrow()
+
+        found: list[dict[str, Any]] = self._read(scan).to_pylist()
+        return found
+
+    def batches(self, where: Where) -> Iterator[pa.RecordBatch]:
+        """Yield all columns of the rows that satisfy the condition, in no order. Hold the writer's lock meanwhile."""
+        with _engine_errors(self._root):
+            yield from self._table.search().where(_sql(where)).to_batches()
+
+    def dense(self, vector: Vectors, n: int, where: Where) -> list[tuple[dict[str, Any], float]]:
+        """Return the n chunk rows of highest cosine to `vector` (d,), with it, best first."""
+
+        def search() -> Any:
+            query = self._table.search(np.asarray(vector, dtype=np.float32), vector_column_name="vector")
+            query = query.distance_type("dot").where(_sql(where), prefilter=True).nprobes(self._probes())
+            return query.select([*CHUNK_COLUMNS, "_distance"]).limit(n).to_arrow()
+
+        found = self._read(search).to_pylist()
+        return [(row, 1.0 - row.pop("_distance")) for row in found]
+
+    def lexical(self, tokens: Sequence[str], n: int, where: Where) -> list[tuple[dict[str, Any], float]]:
+        """Return the n chunk rows of highest BM25 score for the tokens, with it, best first."""
+        if not tokens:
+            return []
+
+        def search() -> Any:
+            query = self._table.search(" ".join(tokens), query_type="fts", fts_columns="tokens")
+            query = query.where(_sql(where), prefilter=True)
+            return query.select([*CHUNK_COLUMNS, "_score"]).limit(n).to_arrow()
+
+        found = self._read(search).to_pylist()
+        return [(row, float(row.pop("_score"))) for row in found]
+
+    def _read(self, action: Callable[[], _T]) -> _T:
+        """Run a read; again where the removal of old files overtook it between looking and reading."""
+        for _ in range(_READ_AGAIN):
+            try:
+                return action()
+            except (RuntimeError, OSError, ValueError) as error:
+                if not _is_missing_file(error):
+                    raise _translate(error, self._root) from error
+                self._table.checkout_latest()
+        with _engine_errors(self._root):
+            return action()
+
+    def _probes(self) -> int:
+        return max(_LEAST_PROBES, int(self._table.count_rows()) // _ROWS_PER_PARTITION // 2)
+
+    # -- writing (under the writer's lock) ----------------------------------------------------------------------
+
+    def insert(self, batches: Iterable[pa.RecordBatch]) -> None:
+        """Insert rows whose ids are new, in one commit."""
+        with _engine_errors(self._root):
+            self._table.add(self._reader(batches), on_bad_vectors="null")
+
+    def upsert(self, batches: Iterable[pa.RecordBatch]) -> None:
+        """Insert rows, replacing those of the same id, in one commit."""
+        with _engine_errors(self._root):
+            merge = self._table.merge_insert("id").when_matched_update_all().when_not_matched_insert_all()
+            merge.execute(self._reader(batches), on_bad_vectors="null")
+
+    def _reader(self, batches: Iterable[pa.RecordBatch]) -> pa.RecordBatchReader:
+        import pyarrow as pa
+
+        return pa.RecordBatchReader.from_batches(schema(self.dimension), batches)
+
+    def delete(self, where: Where) -> None:
+        """Delete the rows that satisfy the condition, in one commit."""
+        with _engine_errors(self._root):
+            self._table.delete(_sql(where))
+
+    def flush(self) -> None:
+        """Wait until every commit so far is on the disk, and record that it is."""
+        with _engine_errors(self._root):
+            self._flusher.flush()
+            write_marker(self._root, self.version)
+
+    def maintain(self) -> None:
+        """Compact, bring the indexes up to date, index the vectors once they are many, and drop old versions."""
+        with _engine_errors(self._root):
+            self._index_vectors()
+            self._table.optimize(cleanup_older_than=timedelta(0), delete_unverified=True)
+        self.flush()
+
+    def purge(self) -> bool:
+        """Take deleted rows off the disk, by rewriting what shares a file with them; return whether it was done.
+
+        A larger table is not rewritten: compaction does it when a tenth of a file's rows are deleted.
+        """
+        small = bool(self._table.count_rows() < _PURGE_REWRITES_BELOW)
+        if small:
+            with _engine_errors(self._root):
+                self._rewrite()
+        self.maintain()
+        return small
+
+    def _rewrite(self) -> None:
+        import pyarrow as pa
+
+        rows = self._table.to_arrow()
+        if rows.num_rows:
+            self.upsert(pa.Table.to_batches(rows))
+        self._table.create_index("tokens", config=_lexical_index(), replace=True)
+        self._table.create_index("facets", config=_labels(), replace=True)
+
+    def _index_vectors(self) -> None:
+        """Train the partitions when there are enough vectors, and again when they are four times as many."""
+        from lancedb.index import IvfFlat
+
+        rows = self._table.count_rows()
+        trained = read_json(self._root / _TRAINED).get("rows", 0)
+        if rows >= _EXACT_BELOW and rows >= 4 * trained:
+            config = IvfFlat(distance_type="dot", num_partitions=max(1, rows // _ROWS_PER_PARTITION))
+            self._table.create_index("vector", config=config, replace=True)
+            write_whole(self._root / _TRAINED, json.dumps({"rows": rows}))
+
+
+def _connect(root: Path) -> Any:
+    import lancedb
+
+    return lancedb.connect(str(root), read_consistency_interval=timedelta(0))
+
+
+def _lexical_index() -> Any:
+    """BM25 over our own tokens, joined by spaces: the engine must not analyse them again."""
+    from lancedb.index import FTS
+
+    return FTS(
+        base_tokenizer="whitespace",
+        max_token_length=None,
+        lower_case=False,
+        stem=False,
+        remove_stop_words=False,
+        ascii_folding=False,
+    )
+
+
+def _labels() -> Any:
+    from lancedb.index import LabelList
+
+    return LabelList()
+
+
+def _drop_unreadable(root: Path, version: int) -> None:
+    """Delete manifests above `version` that a power cut left empty or torn, so that the table opens at all."""
+    folder = root / f"{_TABLE}.lance" / "_versions"
+    for path in folder.glob("*.manifest"):
+        number = int(path.stem)
+        number = number if number < 2**63 else 2**64 - 1 - number  # the engine counts down, so that names sort
+        if number > version and not _whole_manifest(path):
+            path.unlink()
+
+
+def _whole_manifest(path: Path) -> bool:
+    """Whether the file ends in the engine's magic word, as every whole one does."""
+    with open(path, "rb") as file:
+        file.seek(0, os.SEEK_END)
+        if file.tell() < 4:
+            return False
+        file.seek(-4, os.SEEK_END)
+        return file.read() == b"LANC"
+
+
+def _sql(where: Where) -> str:
+    """Return the condition in the engine's language. Values are quoted; columns come from fixed lists."""
+    match where:
+        case HasAny(column, values):
+            return f"array_has_any({column}, [{', '.join(map(_quote, values))}])" if values else "false"
+        case Among(column, values):
+            return f"{column} IN ({', '.join(map(_quote, values))})" if values else "false"
+        case Number(column, operator, value):
+            return f"{column} {operator} {value!r}"
+        case Not(part):
+            return f"NOT ({_sql(part)})"
+        case And(parts):
+            return " AND ".join(f"({_sql(part)})" for part in parts) or "true"
+        case Or(parts):
+            return " OR ".join(f"({_sql(part)})" for part in parts) or "false"
+
+
+def _quote(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"
+
+
+@contextmanager
+def _engine_errors(root: Path) -> Iterator[None]:
+    """Turn the engine's errors into ours."""
+    try:
+        yield
+    except (RuntimeError, OSError, ValueError) as error:
+        raise _translate(error, root) from error
+
+
+def _translate(error: Exception, root: Path) -> StoreError:
+    text = str(error)
+    number = error.errno if isinstance(error, OSError) else None
+    if number == errno.ENOSPC or "No space left" in text or "os error 28" in text:
+        return StoreFull(f"No space is left on the disk that holds {root}.", "Free some, then run the command again.")
+    if number in (errno.EACCES, errno.EROFS, errno.EPERM) or "os error 13" in text or "os error 30" in text:
+        return StoreFull(
+            f"The folder {root} cannot be written.", "Change its permissions, or choose another with --kb."
+        )
+    line = text.splitlines()[0][:300] if text else type(error).__name__
+    return StoreError(f"The knowledge base {root} failed: {line}", "Run `trivium verify`, which repairs what it can.")
+
+
+def _is_missing_file(error: Exception) -> bool:
+    text = str(error).lower()
+    return "not found" in text or "no such file" in text
