@@ -17,6 +17,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable
 from functools import cache
+from importlib.resources import files
 from typing import cast
 
 from trivium.text.chinese import segment
@@ -166,3 +167,24 @@ def analyse(text: str) -> list[str]:
         else:
             tokens.extend(_unspaced_tokens(match.group()))
     return tokens
+
+
+@cache
+def stop_words() -> frozenset[str]:
+    """Return the tokens of the stop words of `data/text/`, English ones stemmed."""
+    folder = files("trivium").joinpath("data/text")
+    lines = "\n".join(folder.joinpath(f"stopwords_{name}.txt").read_text("utf-8") for name in ("en", "zh"))
+    words = [word for line in lines.splitlines() if not line.startswith("#") for word in line.split()]
+    return frozenset(_stem()(word) if word.isascii() else word for word in words)
+
+
+def analyse_question(question: str) -> list[str]:
+    """Return the tokens to search for: those of `analyse` less the stop words, unless nothing else is asked.
+
+    Documents keep their stop words, so that a question made of nothing else ("to be or not to be") is still found.
+    Measured on development halves (nDCG@10 of BM25, all tokens -> without stop words): SQuAD 0.830 -> 0.841, XQuAD en
+    0.970 -> 0.976, Cranfield 0.403 -> 0.416, HotpotQA 0.807 -> 0.813, XQuAD zh 0.980 -> 0.982, CMRC 0.993 -> 0.996.
+    """
+    tokens = analyse(question)
+    dropped = stop_words()
+    return [token for token in tokens if token not in dropped] or tokens
