@@ -4,8 +4,8 @@
     factor     := "not" factor | "(" expression ")" | name relation value | name "in" "(" value ("," value)* ")"
     relation   := = | != | < | <= | > | >= | ~           value := "text" | 'text' | number | true | false
 
-`~` finds text inside text, whatever its case. Texts compare by characters, so ISO dates (`"2024-05-01"`) compare as dates.
-A document without the name satisfies none of its relations, not even `!=`.
+`~` finds text inside text, whatever its case. Texts compare by characters, so ISO dates (`"2024-05-01"`) compare as
+dates. A document without the name satisfies none of its relations, not even `!=`.
 
 Names are the metadata given to `add`, and `source`, `title`, `author`, `language`, `created`, `modified`, `added_at`,
 `media_type`. `page` compares with the page of each chunk. An expression is parsed to values, never pasted into a query.

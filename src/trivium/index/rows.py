@@ -56,7 +56,6 @@ class Record:
     added_at: str
     chunker: str = ""
     size: int = 0
-    mtime_ns: int = 0
     title: str = ""
     author: str = ""
     created: str = ""

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
 
@@ -96,6 +96,10 @@ class Store:
     def count(self, where: Where) -> int:
         """Return how many rows satisfy the condition."""
         return int(self._read(lambda: self._table.count_rows(_sql(where))))
+
+    def count_with(self, column: Literal["vector", "tokens"], where: Where) -> int:
+        """Return how many rows satisfy the condition and have a value in `column`."""
+        return int(self._read(lambda: self._table.count_rows(f"({_sql(where)}) AND {column} IS NOT NULL")))
 
     def rows(self, where: Where, columns: Sequence[str]) -> list[dict[str, Any]]:
         """Return the named columns of the rows that satisfy the condition, in no order."""
