@@ -66,7 +66,7 @@ def parse(name: str, text: str) -> Template:
         UsageError: it has no message.
     """
     marks = list(_ROLE.finditer(text))
-    ends = [mark.start() for mark in marks[1:]] + [len(text)]
+    ends = [mark.start() for mark in marks[1:]] + [len(text)] * bool(marks)
     messages = tuple(
         Message(cast(Role, mark[1]), text[mark.end() : end].strip()) for mark, end in zip(marks, ends, strict=True)
     )

@@ -86,12 +86,12 @@ def _line_ends(text: str, line_start: int, at: int, after: int) -> bool:
         return True
     if _NEW_BLOCK.match(text, after) or text.startswith(("#", "|", "```", "~~~"), line_start):
         return True
-    if text[after].islower() and at > line_start:
-        return False
     # Only the last columns are looked at: a line of a megabyte must not be measured at each break.
-    tail = text[max(line_start, at - 2 * _WRAP_WIDTH) : at]
+    tail = text[max(line_start, at - 2 * _WRAP_WIDTH) : at].rstrip()
+    if tail[-1:] in (":", "：", ""):
+        return True
     columns = sum(2 if "\u2e80" <= c <= "\uffef" else 1 for c in tail)
-    return columns < _WRAP_WIDTH or tail.rstrip()[-1:] in (":", "：", "")
+    return columns < _WRAP_WIDTH and not text[after].islower()
 
 
 def _wide_ends(text: str, at: int, end: int) -> bool:

@@ -64,7 +64,8 @@ def _unicode_word() -> re.Pattern[str]:
         for point in block
         if unicodedata.category(chr(point)) in ("Mn", "Mc")
     )
-    word = rf"(?:(?![{_HAN}{_UNSPACED}])[\w{marks}])+"
+    other = rf"(?![{_HAN}{_UNSPACED}])"
+    word = rf"{other}\w(?:{other}[\w{marks}])*"
     joined = rf"{word}(?:(?:[.\-/@:'&\\]|::|://|(?<=\d),(?=\d{{3}})){word})*(?:%|\+\+|\#(?!\w))?"
     return re.compile(rf"(?P<han>[{_HAN}]+)|(?P<unspaced>[{_UNSPACED}]+)|(?P<word>{joined}|(?<![^\s\"'`(])\.{word})")
 
@@ -99,8 +100,10 @@ def _letters(word: str) -> tuple[str, ...]:
 
 def _identifier(word: str) -> tuple[str, ...]:
     """Return `word` whole, lower-cased, and then its parts: between connectors, humps (`HTTPServer`), digits."""
-    tokens: dict[str, None] = {word.casefold(): None}
     parts = _PARTS.findall(word)
+    if not parts:  # a line of underscores
+        return ()
+    tokens: dict[str, None] = {word.casefold(): None}
     if all(len(part) == 1 and part.isupper() for part in parts):  # U.S. is also US
         tokens["".join(parts).casefold()] = None
     for part in parts:
