@@ -87,10 +87,10 @@ def _tokens(expression: str) -> Iterable[_Token]:
                 'Write it like: year >= 2020 and language = "zh"',
             )
         kind = str(match.lastgroup)
-        text = match.group(kind)
+        text, start = match.group(kind), match.start(kind)
         if kind == "name" and text.lower() in _WORDS:
             kind, text = "word", text.lower()
-        yield _Token(kind, text, match.start(kind))
+        yield _Token(kind, text, start)
         position = match.end()
     yield _Token("end", "", end)
 

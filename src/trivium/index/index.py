@@ -113,14 +113,14 @@ class Index:
     # -- searching ----------------------------------------------------------------------------------------------
 
     def dense(
-        self, vector: Vectors, *, n: int, where: str | None = None, principals: Sequence[str] | None = None
+        self, vector: Vectors, *, n: int, where: str | Where | None = None, principals: Sequence[str] | None = None
     ) -> list[Hit]:
         """Return the n chunks nearest to `vector` (d,) that the asker may read; the score is the cosine.
 
         Args:
             vector: what `embedder.embed_query` returns.
             n: how many.
-            where: a filter expression (see `filters.py`).
+            where: a filter expression (see `filters.py`), or a condition.
             principals: who asks, such as `user:ada`, `group:legal`; None sees what everyone may read.
 
         Raises:
@@ -130,7 +130,7 @@ class Index:
         return [Hit(load_chunk(row), score, ("dense",), {"dense": score}) for row, score in found]
 
     def lexical(
-        self, question: str, *, n: int, where: str | None = None, principals: Sequence[str] | None = None
+        self, question: str, *, n: int, where: str | Where | None = None, principals: Sequence[str] | None = None
     ) -> list[Hit]:
         """Return the n chunks of highest BM25 score for the question's tokens that the asker may read.
 
@@ -140,8 +140,10 @@ class Index:
         found = self.store.lexical(tokens, n, self._condition(where, principals))
         return [Hit(load_chunk(row), score, ("lexical",), {"lexical": score}) for row, score in found]
 
-    def _condition(self, where: str | None, principals: Sequence[str] | None) -> Where:
-        return every([readable_by(principals), parse(where, self._values) if where and where.strip() else None])
+    def _condition(self, where: str | Where | None, principals: Sequence[str] | None) -> Where:
+        if isinstance(where, str):
+            where = parse(where, self._values) if where.strip() else None
+        return every([readable_by(principals), where])
 
     def _values(self, name: str) -> set[Scalar]:
         found = (record.facts().get(name) for record in self.records())

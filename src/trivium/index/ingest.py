@@ -17,7 +17,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -444,15 +443,12 @@ class _Writer:
             fresh = [whole for whole in wholes if whole.record.id not in old]
             changed = [whole for whole in wholes if whole.record.id in old]
             if fresh:
-                store.insert(chain.from_iterable(batches(whole, 0, store.dimension) for whole in fresh))
+                store.insert(batches(fresh, store.dimension))
             if changed:
-                store.upsert(
-                    chain.from_iterable(
-                        batches(whole, old[whole.record.id].chunks - len(whole.chunks), store.dimension)
-                        for whole in changed
-                    )
-                )
-                store.delete(Among("kind", ("gone",)))
+                leftovers = {whole.record.id: old[whole.record.id].chunks - len(whole.chunks) for whole in changed}
+                store.upsert(batches(changed, store.dimension, leftovers))
+                if max(leftovers.values()) > 0:
+                    store.delete(Among("kind", ("gone",)))
             store.flush()
             index.answers.clear()
             self._wrote = True

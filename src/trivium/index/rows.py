@@ -10,7 +10,7 @@ gone       a chunk that a shorter new version of its document left over; it matc
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -118,91 +118,90 @@ def chunk_id(document_id: str, ordinal: int) -> str:
     return f"{document_id}:{ordinal}"
 
 
-def batches(whole: Whole, leftover: int, dimension: int, size: int = 8192) -> Iterator[pa.RecordBatch]:
-    """Yield the rows of a document: its own row, its chunks, and `leftover` gone ones after them."""
+def batches(
+    wholes: Iterable[Whole], dimension: int, leftovers: Mapping[str, int] | None = None, size: int = 8192
+) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of documents: of each its own row, its chunks, and as many gone ones as `leftovers` says by id."""
     import pyarrow as pa
 
     form = schema(dimension)
-    yield pa.RecordBatch.from_pylist([_document_row(whole)], schema=form)
-    for first in range(0, len(whole.chunks), size):
-        yield _chunk_batch(whole, first, min(first + size, len(whole.chunks)), dimension)
-    count = len(whole.chunks)
-    if leftover > 0:
-        gone = [
-            {
-                "id": chunk_id(whole.record.id, n),
-                "kind": "gone",
-                "document_id": whole.record.id,
-                "access": [],
-                "facets": [],
-            }
-            for n in range(count, count + leftover)
+    rows: list[dict[str, Any]] = []
+    vectors: list[Vectors | None] = []
+
+    def batch() -> pa.RecordBatch:
+        columns = [
+            _vector_column(vectors, dimension)
+            if name == "vector"
+            else pa.array([row.get(name) for row in rows], form.field(name).type)
+            for name in form.names
         ]
-        yield pa.RecordBatch.from_pylist(gone, schema=form)
+        return pa.RecordBatch.from_arrays(columns, schema=form)
+
+    for whole in wholes:
+        for row, vector in _rows(whole, (leftovers or {}).get(whole.record.id, 0)):
+            rows.append(row)
+            vectors.append(vector)
+            if len(rows) >= size:
+                yield batch()
+                rows.clear()
+                vectors.clear()
+    if rows:
+        yield batch()
 
 
-def _document_row(whole: Whole) -> dict[str, Any]:
-    record, document = whole.record, whole.document
-    return {
-        "id": record.id,
-        "kind": "document",
+def _vector_column(vectors: Sequence[Vectors | None], dimension: int) -> pa.Array:
+    import pyarrow as pa
+
+    none = np.zeros(dimension, np.float32)
+    values = np.concatenate([none if vector is None else vector for vector in vectors]).astype(np.float32, copy=False)
+    mask = pa.array([vector is None for vector in vectors])
+    return pa.FixedSizeListArray.from_arrays(pa.array(values), dimension, mask=mask)
+
+
+def _rows(whole: Whole, leftover: int) -> Iterator[tuple[dict[str, Any], Vectors | None]]:
+    record = whole.record
+    common = {
         "document_id": record.id,
         "source": record.source,
         "access": list(record.access),
         "facets": _facets(record),
         "metadata": json.dumps(dict(record.metadata), ensure_ascii=False),
-        "body": document.text,
-        "structure": json.dumps(
-            {
-                "pages": [(p.number, p.start, p.end) for p in document.pages],
-                "headings": [(h.level, h.title, h.start, h.end) for h in document.headings],
-                "blocks": [(b.kind, b.start, b.end) for b in document.blocks],
-            },
-            ensure_ascii=False,
-        ),
-        "record": dump_record(record),
     }
+    own = {"id": record.id, "kind": "document", "body": whole.document.text}
+    yield {**common, **own, "structure": _structure(whole.document), "record": dump_record(record)}, None
+    for chunk, tokens, vector in zip(whole.chunks, whole.tokens, whole.vectors, strict=True):
+        yield {**common, **_chunk_row(chunk), "tokens": tokens}, vector
+    for n in range(len(whole.chunks), len(whole.chunks) + leftover):
+        gone = {"id": chunk_id(record.id, n), "kind": "gone", "document_id": record.id}
+        yield {**gone, "access": [], "facets": []}, None
+
+
+def _chunk_row(chunk: Chunk) -> dict[str, Any]:
+    return {
+        "id": chunk.id,
+        "kind": "chunk",
+        "ordinal": chunk.ordinal,
+        "start": chunk.start,
+        "end": chunk.end,
+        "page": chunk.page,
+        "headings": list(chunk.headings),
+        "parent_start": chunk.parent[0] if chunk.parent else None,
+        "parent_end": chunk.parent[1] if chunk.parent else None,
+        "text": chunk.text,
+    }
+
+
+def _structure(document: Document) -> str:
+    parts = {
+        "pages": [(p.number, p.start, p.end) for p in document.pages],
+        "headings": [(h.level, h.title, h.start, h.end) for h in document.headings],
+        "blocks": [(b.kind, b.start, b.end) for b in document.blocks],
+    }
+    return json.dumps(parts, ensure_ascii=False)
 
 
 def _facets(record: Record) -> list[str]:
     return [facet(name, value) for name, value in record.facts().items()]
-
-
-def _chunk_batch(whole: Whole, first: int, last: int, dimension: int) -> pa.RecordBatch:
-    import pyarrow as pa
-
-    form = schema(dimension)
-    record = whole.record
-    chunks = whole.chunks[first:last]
-    n = len(chunks)
-    vectors = np.ascontiguousarray(whole.vectors[first:last], dtype=np.float32)
-    columns: dict[str, Any] = {
-        "id": [c.id for c in chunks],
-        "kind": ["chunk"] * n,
-        "document_id": [record.id] * n,
-        "source": [record.source] * n,
-        "ordinal": [c.ordinal for c in chunks],
-        "start": [c.start for c in chunks],
-        "end": [c.end for c in chunks],
-        "page": [c.page for c in chunks],
-        "headings": [list(c.headings) for c in chunks],
-        "parent_start": [c.parent[0] if c.parent else None for c in chunks],
-        "parent_end": [c.parent[1] if c.parent else None for c in chunks],
-        "text": [c.text for c in chunks],
-        "tokens": list(whole.tokens[first:last]),
-        "vector": pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), dimension),
-        "access": [list(record.access)] * n,
-        "facets": [_facets(record)] * n,
-        "metadata": [json.dumps(dict(record.metadata), ensure_ascii=False)] * n,
-        "body": [None] * n,
-        "structure": [None] * n,
-        "record": [None] * n,
-    }
-    arrays = [
-        value if isinstance(value, pa.Array) else pa.array(value, type=form.field(name).type)
-        for name, value in columns.items()
-    ]
-    return pa.RecordBatch.from_arrays(arrays, schema=form)
 
 
 def retag(batch: pa.RecordBatch, record: Record) -> pa.RecordBatch:

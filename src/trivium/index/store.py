@@ -37,6 +37,7 @@ _ROWS_PER_PARTITION = 2_000
 _LEAST_PROBES = 40
 _PURGE_REWRITES_BELOW = 50_000  # rows; rewriting so many takes about a second
 _READ_AGAIN = 3
+_GRACE = timedelta(minutes=1)
 _TRAINED = "vectors.json"
 
 
@@ -183,11 +184,14 @@ class Store:
             self._flusher.flush()
             write_marker(self._root, self.version)
 
-    def maintain(self) -> None:
-        """Compact, bring the indexes up to date, index the vectors once they are many, and drop old versions."""
+    def maintain(self, grace: timedelta = _GRACE) -> None:
+        """Compact, bring the indexes up to date, index the vectors once they are many, and drop old versions.
+
+        A search that is under way on a version older than `grace` looks again (see `_read`).
+        """
         with _engine_errors(self._root):
             self._index_vectors()
-            self._table.optimize(cleanup_older_than=timedelta(0), delete_unverified=True)
+            self._table.optimize(cleanup_older_than=grace, delete_unverified=True)
         self.flush()
 
     def purge(self) -> bool:
@@ -199,7 +203,7 @@ class Store:
         if small:
             with _engine_errors(self._root):
                 self._rewrite()
-        self.maintain()
+        self.maintain(grace=timedelta(microseconds=1))
         return small
 
     def _rewrite(self) -> None:

@@ -1,4 +1,4 @@
-"""Keeping a knowledge base whole: exact removal with a receipt, and the check of what is recorded against what is there."""
+"""Keeping a knowledge base whole: exact removal with a receipt, and the check of the records against the store."""
 
 from __future__ import annotations
 
