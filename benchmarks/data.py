@@ -53,9 +53,7 @@ def data_folder() -> Path:
     beside = Path(__file__).resolve().parents[2] / "shared" / "data"
     folder = Path(os.environ.get("TRIVIUM_TEST_DATA") or beside)
     if not folder.is_dir():
-        raise SystemExit(
-            f"No data at {folder}. Set TRIVIUM_TEST_DATA to the folder that holds squad/, xquad/, …"
-        )
+        raise SystemExit(f"No data at {folder}. Set TRIVIUM_TEST_DATA to the folder that holds squad/, xquad/, …")
     return folder
 
 
