@@ -32,7 +32,7 @@ from trivium.index.sidecar import PendingVectors, StoredAnswers
 from trivium.index.store import Store
 from trivium.index.where import Among, Where, every, readable_by
 from trivium.models.base import Embedder, Vectors
-from trivium.text.tokens import analyse
+from trivium.text.tokens import analyse_question
 from trivium.types import Document, Hit, Scalar
 from trivium.version import __version__
 
@@ -136,7 +136,7 @@ class Index:
 
         The arguments are those of `dense`. No token in common: no hit.
         """
-        tokens = list(dict.fromkeys(analyse(question)))[:_MOST_QUERY_TOKENS]
+        tokens = list(dict.fromkeys(analyse_question(question)))[:_MOST_QUERY_TOKENS]
         found = self.store.lexical(tokens, n, self._condition(where, principals))
         return [Hit(load_chunk(row), score, ("lexical",), {"lexical": score}) for row, score in found]
 
