@@ -3,21 +3,37 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
+from trivium.codec import dump_answer, load_answer
+from trivium.errors import UnknownName
 from trivium.index import Index
 from trivium.index.archive import export_archive
 from trivium.index.archive import import_archive as _import_archive
 from trivium.index.index import folder
 from trivium.index.ingest import AddReport, Options, Progress, add, check_options
 from trivium.index.upkeep import RemoveReport, VerifyReport, missing, remove, verify
-from trivium.models.base import Embedder
-from trivium.types import Document, Hit, Metadata
+from trivium.models.base import Chat, Embedder, Reranker
+from trivium.types import Answer, Document, Hit, Message, Metadata
+from trivium.version import __version__
 
 
 class KnowledgeBase(Index):
     """Documents that can be searched and asked. Make one with `trivium.open`."""
+
+    _models: Models
+
+    @property
+    def chat(self) -> Chat:
+        """The chat model that answers, loaded at its first use."""
+        return self._models.chat()
+
+    @property
+    def reranker(self) -> Reranker | None:
+        """The model that reranks, loaded at its first use; None where there is none."""
+        return self._models.reranker()
 
     def add(
         self,
@@ -99,26 +115,125 @@ class KnowledgeBase(Index):
         return export_archive(self, path)
 
 
-def open(uri: str | Path = ".trivium", *, embedder: Embedder | str | None = None, create: bool = True) -> KnowledgeBase:
+class Models:
+    """The models of one knowledge base, each made from its spec at its first use and shared by threads."""
+
+    def __init__(
+        self, embedder: Embedder | str | None, chat: Chat | str | None, reranker: Reranker | str | None
+    ) -> None:
+        self._embedder, self._chat, self._reranker = embedder, chat, reranker
+        self._lock = threading.RLock()
+
+    def embedder(self) -> Embedder:
+        """Return the embedder."""
+        with self._lock:
+            if self._embedder is None or isinstance(self._embedder, str):
+                from trivium.models.embed import open_embedder
+
+                self._embedder = open_embedder(self._embedder)
+            return self._embedder
+
+    def chat(self) -> Chat:
+        """Return the chat model."""
+        with self._lock:
+            if self._chat is None or isinstance(self._chat, str):
+                from trivium.models.chat import open_chat
+
+                self._chat = open_chat(self._chat)
+            return self._chat
+
+    def reranker(self) -> Reranker | None:
+        """Return the reranker, if there is one."""
+        with self._lock:
+            if self._reranker is None or isinstance(self._reranker, str):
+                from trivium.models.rerank import open_reranker
+
+                self._reranker = open_reranker(self._reranker)
+            return self._reranker
+
+
+def open(
+    uri: str | Path = ".trivium",
+    *,
+    embedder: Embedder | str | None = None,
+    chat: Chat | str | None = None,
+    reranker: Reranker | str | None = None,
+    create: bool = True,
+) -> KnowledgeBase:
     """Open the knowledge base at a folder, making it if there is none.
 
     Args:
         uri: the folder.
         embedder: a model, or the spec of one (see `trivium.models.embed.open_embedder`); None is the embedded one.
+        chat: a model, or the spec of one (see `trivium.models.chat.open_chat`); None is the embedded one.
+        reranker: a model, or the spec of one (see `trivium.models.rerank.open_reranker`).
         create: whether to make a knowledge base where there is none.
 
     Raises:
         StoreNotFound, StoreVersion, StoreFull, ModelNotFound: see their names.
     """
-
-    def make() -> Embedder:
-        from trivium.models.embed import open_embedder
-
-        return open_embedder(embedder) if embedder is None or isinstance(embedder, str) else embedder
-
-    base = KnowledgeBase.open(uri, make, create=create)
-    assert isinstance(base, KnowledgeBase)
+    models = Models(embedder, chat, reranker)
+    base = KnowledgeBase.open(uri, models.embedder, create=create)
+    base._models = models
     return base
+
+
+def ask(
+    kb: KnowledgeBase,
+    question: str,
+    pattern: str = "advanced",
+    principals: Sequence[str] | None = None,
+    *,
+    k: int | None = None,
+    filter: str | None = None,
+    history: Sequence[Message] = (),
+    on_text: Callable[[str], None] | None = None,
+    cache: bool = True,
+) -> Answer:
+    """Answer a question from a knowledge base, with citations, or refuse where its documents do not say.
+
+    Args:
+        kb: the knowledge base.
+        question: in words, in any language that its documents and models know.
+        pattern: one of `trivium.patterns.PATTERNS`.
+        principals: who asks; None is an unknown asker, who is answered from what everyone may read.
+        k: how many chunks to retrieve; None is the pattern's own number.
+        filter: a condition on metadata (see `KnowledgeBase.search`).
+        history: the turns before this question.
+        on_text: receives the answer's text in pieces while it is generated.
+        cache: whether an answer given before to the same asker, of the same unchanged documents, may be given again.
+
+    Raises:
+        UsageError: the question is empty, or the pattern unknown.
+        ModelError: the chat model failed.
+    """
+    from trivium.patterns import PATTERNS
+
+    if pattern not in PATTERNS:
+        raise UnknownName("pattern", pattern, PATTERNS)
+    asker = sorted(set(principals or ()))
+    key = (__version__, question, pattern, asker, k, filter, history, kb.chat.name, kb.manifest["embedder"])
+    version = kb.store.version
+    if cache and (stored := kb.answers.get(key, version)) is not None:
+        answer = load_answer(stored)
+        if on_text is not None:
+            on_text(answer.text)
+        return answer
+    settings: dict[str, int] = {} if k is None else {"k": k}
+    answer = PATTERNS[pattern](
+        question,
+        chat=kb.chat,
+        index=kb,
+        reranker=kb.reranker,
+        principals=principals,
+        where=filter,
+        history=history,
+        on_text=on_text,
+        **settings,
+    )
+    if cache and kb.store.version == version:
+        kb.answers.put(key, version, (hit.chunk.document_id for hit in answer.hits), dump_answer(answer))
+    return answer
 
 
 def import_archive(path: str | os.PathLike[str], uri: str | Path) -> KnowledgeBase:

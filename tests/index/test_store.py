@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,7 +11,6 @@ import bm25s
 import numpy as np
 import pytest
 
-from trivium.errors import StoreFull
 from trivium.index import durable
 from trivium.index import store as store_module
 from trivium.index.rows import Record, Whole, batches, chunk_id
@@ -214,11 +212,3 @@ def test_a_reader_survives_the_purge_of_the_version_it_read(store: Store, tmp_pa
         insert(store, whole("a", [f"words {n}"]))
         store.purge()
         assert [row["text"] for row, _ in reader.lexical(["word"], 9, EVERYTHING)] == [f"words {n}"]
-
-
-def test_a_folder_that_cannot_be_written_is_a_clear_error(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    with pytest.raises(StoreFull, match="cannot be written|cannot be made") as caught:
-        raise store_module._translate(OSError(30, "Read-only file system"), tmp_path)
-    assert caught.value.cure
-    shutil.rmtree(tmp_path / "nothing", ignore_errors=True)

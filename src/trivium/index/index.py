@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from urllib.parse import unquote, urlsplit
 
 import numpy as np
@@ -69,7 +69,7 @@ class Index:
         self._records: tuple[int, list[Record]] | None = None
 
     @classmethod
-    def open(cls, uri: str | Path, embedder: Callable[[], Embedder], *, create: bool = True) -> Index:
+    def open(cls, uri: str | Path, embedder: Callable[[], Embedder], *, create: bool = True) -> Self:
         """Open the knowledge base at `uri`, a folder (or a `file:` URI of one), making it if there is none.
 
         Args:

@@ -111,7 +111,8 @@ def add(
         for document in documents:
             tally.total += 1
             _add_document(index, writer, tally, document, _hash_text(document), options, known)
-        _add_files(index, writer, tally, files, options, known)
+        if files:
+            _add_files(index, writer, tally, files, options, known)
     return tally.report()
 
 

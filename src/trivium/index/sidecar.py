@@ -7,14 +7,18 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import sqlite3
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
 from trivium.models.base import Embedder, Vectors
+
+_log = logging.getLogger("trivium.index")
 
 _BUSY = 60.0  # seconds to wait for another process
 _MOST_KEYS = 500  # in one statement
@@ -122,18 +126,16 @@ class StoredAnswers(_Database):
         """Return the answer stored under this key at this version, or None."""
         if not self._path.exists():
             return None
-        with self._lock:
-            row = (
-                self._open()
-                .execute("SELECT answer FROM answers WHERE key = ? AND version = ?", (_digest(key), version))
-                .fetchone()
-            )
-        return None if row is None else str(row[0])
+        query = "SELECT answer FROM answers WHERE key = ? AND version = ?"
+        with self._lock, _optional():
+            row = self._open().execute(query, (_digest(key), version)).fetchone()
+            return None if row is None else str(row[0])
+        return None
 
     def put(self, key: Sequence[object], version: int, documents: Iterable[str], answer: str) -> None:
-        """Store an answer with the ids of the documents it was made from."""
+        """Store an answer with the ids of the documents it was made from; a folder that cannot be written is none."""
         row = (_digest(key), version, json.dumps(sorted(set(documents))), answer)
-        with self._lock, (connection := self._open()):
+        with self._lock, _optional(), (connection := self._open()):
             connection.execute("INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?)", row)
 
     def count(self, document_id: str) -> int:
@@ -151,6 +153,15 @@ class StoredAnswers(_Database):
                 with (connection := self._open()):
                     connection.execute("DELETE FROM answers")
                 self._shrink(connection)
+
+
+@contextmanager
+def _optional() -> Iterator[None]:
+    """Go on without the file where it cannot be read or written: nothing in it is needed."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        _log.info("answers are not kept: %s", error)
 
 
 def _key(model: str, text: str) -> bytes:

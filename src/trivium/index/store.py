@@ -8,12 +8,16 @@ norm 1, so it is the cosine).
 from __future__ import annotations
 
 import errno
+import importlib.util
 import json
 import os
+import sys
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
@@ -28,7 +32,7 @@ if TYPE_CHECKING:
 
     from trivium.models.base import Vectors
 
-os.environ.setdefault("LANCE_LOG", "error")  # the engine logs to standard error
+os.environ.setdefault("LANCEDB_LOG", "error")  # the engine logs to standard error
 
 _T = TypeVar("_T")
 _TABLE = "chunks"
@@ -191,7 +195,9 @@ class Store:
         """
         with _engine_errors(self._root):
             self._index_vectors()
-            self._table.optimize(cleanup_older_than=grace, delete_unverified=True)
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", message="optimize", category=UserWarning)
+                self._table.optimize(cleanup_older_than=grace, delete_unverified=True)
         self.flush()
 
     def purge(self) -> bool:
@@ -228,9 +234,27 @@ class Store:
 
 
 def _connect(root: Path) -> Any:
-    import lancedb
+    with _without_namespace_client():
+        import lancedb
 
     return lancedb.connect(str(root), read_consistency_interval=timedelta(0))
+
+
+@contextmanager
+def _without_namespace_client() -> Iterator[None]:
+    """Import the engine without the web client of its catalogue service, unused here: that is half of its start."""
+    name = "lance_namespace_urllib3_client"
+    spec = importlib.util.find_spec(name) if name not in sys.modules and "lancedb" not in sys.modules else None
+    if spec is None or spec.submodule_search_locations is None:
+        yield
+        return
+    bare = ModuleType(name)
+    bare.__path__ = list(spec.submodule_search_locations)
+    sys.modules[name] = bare
+    try:
+        yield
+    finally:
+        sys.modules.pop(name, None)
 
 
 def _lexical_index() -> Any:
