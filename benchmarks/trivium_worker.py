@@ -1,11 +1,14 @@
 """Trivium itself as a worker (see `peers.py`): its real pipeline, from files on disk to committed and flushed.
 
-`load` opens the embedded model, `index` adds a folder to a new knowledge base, `search` answers questions with the
-default settings, `embed` only embeds, for the cost of the pipeline around it.
+`load` opens the embedded model, `index` adds a folder to a new knowledge base, `open` takes one that is there,
+`search` answers questions with the default settings, `time` says how long each took, `embed` only embeds, for the
+cost of the pipeline around it.
 """
 
 from __future__ import annotations
 
+import resource
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -50,7 +53,30 @@ def main() -> None:
         state["embedder"].embed(texts)
         return {"seconds": time.perf_counter() - start, "chunks": len(texts)}
 
-    serve({"load": load, "index": index, "search": search, "embed": embed})
+    def open_(kb: str) -> dict[str, Any]:
+        import trivium
+
+        start = time.perf_counter()
+        state["kb"] = trivium.open(kb, embedder=state.get("embedder"), create=False)
+        return {"seconds": time.perf_counter() - start}
+
+    def time_(questions: list[str], k: int, mode: str, principals: list[str] | None) -> dict[str, Any]:
+        seconds = []
+        for question in questions:
+            start = time.perf_counter()
+            found = state["kb"].search(question, k=k, mode=mode, principals=principals)
+            seconds.append(time.perf_counter() - start)
+            if not found and mode != "lexical":
+                raise SystemExit(f"nothing was found for {question!r}")
+        return {"seconds": seconds, "peak_bytes": _peak_bytes()}
+
+    serve({"load": load, "index": index, "open": open_, "search": search, "time": time_, "embed": embed})
+
+
+def _peak_bytes() -> int:
+    """Return the most memory that this process ever held."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
 
 
 if __name__ == "__main__":
