@@ -13,7 +13,8 @@ from trivium.index import Index
 from trivium.index.archive import export_archive
 from trivium.index.archive import import_archive as _import_archive
 from trivium.index.index import folder
-from trivium.index.ingest import AddReport, Options, Progress, add, check_options
+from trivium.index.ingest import Options, add, check_options
+from trivium.index.tally import AddReport, Progress
 from trivium.index.upkeep import RemoveReport, VerifyReport, missing, remove, verify
 from trivium.models.base import Chat, Embedder, Reranker
 from trivium.types import Answer, Document, Hit, Message, Metadata

@@ -12,7 +12,7 @@ import time
 from collections.abc import Sequence
 
 import trivium
-from trivium.index.ingest import Progress
+from trivium.index.tally import Progress
 from trivium.models.base import Vectors
 from trivium.models.fake import FakeEmbedder
 

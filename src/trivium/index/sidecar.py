@@ -83,6 +83,10 @@ class PendingVectors(_Database):
             found.update((keys[n], vector) for n, vector in zip(missing, computed, strict=True))
         return np.stack([found[key] for key in keys]) if keys else np.zeros((0, embedder.dimension), np.float32)
 
+    def keep(self, embedder: Embedder, texts: Sequence[str], vectors: Sequence[Vectors]) -> None:
+        """Hold vectors (d,) that are known already, so that `embed` does not compute them."""
+        self._put((_key(embedder.name, t), vector.tobytes()) for t, vector in zip(texts, vectors, strict=True))
+
     def forget(self, embedder: Embedder, texts: Iterable[str]) -> None:
         """Drop the vectors of these texts: they are committed."""
         with self._lock, (connection := self._open()):

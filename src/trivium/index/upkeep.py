@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trivium.errors import UsageError
-from trivium.index.ingest import document_id
+from trivium.index.cut import document_id
 from trivium.index.rows import Record, chunk_id
 from trivium.index.where import Among, And, Not, Where
 
