@@ -29,7 +29,7 @@ def test_a_missing_one_is_made_or_refused(tmp_path: Path) -> None:
 
 def test_a_newer_and_an_older_format_are_refused_with_the_cure(kb: KnowledgeBase) -> None:
     edit(kb.root, format=99, trivium="9.9")
-    with pytest.raises(StoreVersion, match="9.9.*pip install --upgrade"):
+    with pytest.raises(StoreVersion, match=r"9\.9.*pip install --upgrade"):
         trivium.open(kb.root, embedder=FakeEmbedder())
     edit(kb.root, format=0)
     with pytest.raises(StoreVersion, match="trivium add"):

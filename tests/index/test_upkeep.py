@@ -94,7 +94,7 @@ def test_a_torn_text_and_doubled_chunks_are_found(kb: KnowledgeBase) -> None:
     table = kb.store._table
     table.update(where="source = '/a' AND kind = 'chunk'", values={"text": "The warranty is ten years."})
     assert "do not match the stored text" in kb.verify(repair=False).problems[0]
-    rows = [batch for batch in kb.store.batches(every([Among("kind", ("chunk",))]))]
+    rows = list(kb.store.batches(every([Among("kind", ("chunk",))])))
     kb.store.insert(rows)
     assert any("stand twice" in problem for problem in kb.verify(repair=False).problems)
     assert kb.verify().repaired
