@@ -130,7 +130,7 @@ def _plain(values: Any) -> list[float]:
     return [round(found.mean, 5), round(found.low, 5), round(found.high, 5)]
 
 
-def tables(figures: dict[str, Any]) -> str:
+def report(figures: dict[str, Any]) -> str:
     """Return the figures as Markdown: one table a measure, a set a row, mean and interval in each cell."""
     parts = []
     for measure in MEASURES:
@@ -168,8 +168,8 @@ def main() -> None:
     figures = {}
     for name in arguments.sets:
         figures[name] = judge(name, rankings(name, arguments.systems), arguments.half)
-        print(tables({name: figures[name]}), flush=True)
-    print(tables(figures))
+        print(report({name: figures[name]}), flush=True)
+    print(report(figures))
     if arguments.half == "test" and set(arguments.sets) == set(data.SETS) and set(arguments.systems) == set(SYSTEMS):
         save("quality", figures)
 

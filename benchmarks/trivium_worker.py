@@ -22,9 +22,8 @@ def main() -> None:
 
     def load() -> dict[str, Any]:
         start = time.perf_counter()
-        from trivium.models.embed import open_embedder
-
         import trivium  # noqa: F401
+        from trivium.models.embed import open_embedder
 
         state["embedder"] = open_embedder(None)
         state["embedder"].embed(["The first call prepares the session."])
