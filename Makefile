@@ -1,0 +1,66 @@
+# What a newcomer, a developer and the continuous integration run. `make help` lists it.
+
+PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3,$(shell command -v $(name) 2>/dev/null)))
+VENV ?= .venv
+BIN := $(VENV)/bin
+# What stands in DOCS and QUESTION reaches the command through the environment: no quoting to get wrong.
+export DOCS
+export QUESTION
+export ONLY
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test quick check bench pull light constraints demo-documents screens clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "Trivium needs Python 3.11 or newer: set PYTHON=/path/to/python3.11" >&2; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+
+# One stamp for each kind of install, remade when the pins or the package's description change.
+$(VENV)/.base: pyproject.toml constraints.txt | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@ $(VENV)/.base
+
+demo: $(VENV)/.base ## Add real documents, print cited answers and a refusal (DOCS=folder QUESTION="..." for yours)
+	@$(BIN)/trivium demo $${DOCS:+--docs "$$DOCS"} $${QUESTION:+--question "$$QUESTION"}
+
+pull: $(VENV)/.base ## Fetch the two embedded models
+	@$(BIN)/trivium pull
+
+test: $(VENV)/.dev ## Every test: quick ones, those on real models, those that kill and corrupt
+	$(BIN)/python -m pytest -q -m ""
+
+quick: $(VENV)/.dev ## The quick tests alone
+	$(BIN)/python -m pytest -q
+
+check: $(VENV)/.dev ## Format, lint, types, import directions, the README's commands
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -q tests/test_house.py tests/test_import_light.py tests/test_readme.py
+
+light: $(VENV)/.base ## Prove that the base install alone imports, and loads nothing heavy
+	$(BIN)/python .ci/light_import.py
+
+bench: $(VENV)/.dev ## The benchmarks against the peers (ONLY=ingest for one)
+	@$(BIN)/python benchmarks/run.py $${ONLY:+--only "$$ONLY"}
+
+demo-documents: $(VENV)/.base ## Remake the demo's PDF, DOCX and HTML pages from docs/
+	$(BIN)/python docs/make_demo_documents.py
+
+screens: $(VENV)/.base ## Remake the pictures of docs/ from real commands
+	$(BIN)/python docs/make_screens.py
+
+constraints: ## Pin what is installed now
+	@{ sed -n '/^#/p' constraints.txt; $(BIN)/python -m pip freeze --exclude-editable; } > constraints.new
+	@mv constraints.new constraints.txt
+
+clean: ## Delete the environment and everything made
+	rm -rf $(VENV) .venvs .demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

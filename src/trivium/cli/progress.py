@@ -1,0 +1,148 @@
+"""Progress: a bar where someone watches, plain lines where a log is kept. All on standard error."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from trivium.cli.screen import Screen
+
+if TYPE_CHECKING:
+    from trivium.index.tally import Progress
+
+_LINE_SECONDS = 5.0
+"""Without a terminal, one line at most this often."""
+
+
+@contextmanager
+def adding(screen: Screen) -> Iterator[Callable[[Progress], None]]:
+    """Show how adding documents goes; yields what `KnowledgeBase.add` calls."""
+    if not screen.err.is_terminal:
+        yield _AddLines(screen)
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    columns = (
+        TextColumn("Adding"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("files  {task.fields[chunks]:,} chunks  {task.fields[rate]:,.0f}/s"),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        TextColumn("[dim]{task.fields[current]}", markup=True),
+    )
+    started = time.monotonic()
+    with Bar(*columns, console=screen.err, transient=True) as bar:
+        task = bar.add_task("", total=None, chunks=0, rate=0.0, current="")
+
+        def show(progress: Progress) -> None:
+            rate = progress.chunks / max(time.monotonic() - started, 1e-6)
+            bar.update(
+                task,
+                total=progress.files_total,
+                completed=progress.files_done,
+                chunks=progress.chunks,
+                rate=rate,
+                current=_short(progress.current),
+            )
+
+        yield show
+
+
+def _short(source: str) -> str:
+    """Return the last part of a source, as plain text within a progress column."""
+    from rich.markup import escape
+
+    name = source.rstrip("/\\").rsplit("/", 1)[-1]
+    return escape(name if len(name) <= 30 else "…" + name[-29:])
+
+
+class _AddLines:
+    """A line every few seconds: files, chunks, rate, time left."""
+
+    def __init__(self, screen: Screen) -> None:
+        self._screen = screen
+        self._started = self._said = time.monotonic()
+
+    def __call__(self, progress: Progress) -> None:
+        now = time.monotonic()
+        if now - self._said < _LINE_SECONDS:
+            return
+        self._said = now
+        passed = now - self._started
+        done, total = progress.files_done, max(progress.files_total, progress.files_done)
+        left = f", about {passed / done * (total - done):.0f} s left" if done else ""
+        failed = f", {progress.failed} failed" if progress.failed else ""
+        self._screen.say(
+            f"{done:,} of {total:,} files, {progress.chunks:,} chunks, {progress.chunks / passed:.0f} chunks/s"
+            f"{failed}{left}"
+        )
+
+
+@contextmanager
+def fetching(screen: Screen) -> Iterator[Callable[[str, int, int], None]]:
+    """Show how fetching models goes; yields what `pull` and `ensure` call with (name, bytes so far, bytes in all).
+
+    Nothing is shown until something is fetched.
+    """
+    if not screen.err.is_terminal:
+        yield _FetchLines(screen)
+        return
+    from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+    from rich.progress import Progress as Bar
+
+    columns = (
+        TextColumn("Fetching {task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+    )
+    bar = Bar(*columns, console=screen.err)
+    tasks: dict[str, int] = {}
+
+    def show(name: str, done: int, total: int) -> None:
+        if not tasks:
+            bar.start()
+        if name not in tasks:
+            tasks[name] = bar.add_task(name, total=total)
+        bar.update(tasks[name], completed=done, total=total)  # type: ignore[arg-type]
+
+    try:
+        yield show
+    finally:
+        if tasks:
+            bar.stop()
+
+
+class _FetchLines:
+    """A line for each fifth of a model."""
+
+    def __init__(self, screen: Screen) -> None:
+        self._screen = screen
+        self._fifth: dict[str, int] = {}
+
+    def __call__(self, name: str, done: int, total: int) -> None:
+        fifth = 5 * done // total if total else 0
+        if fifth != self._fifth.get(name):
+            self._fifth[name] = fifth
+            self._screen.say(f"Fetching {name}: {done / 1e6:.0f} of {total / 1e6:.0f} MB")
+
+
+def fetch_defaults(screen: Screen, roles: Sequence[str]) -> None:
+    """Fetch the embedded models of these roles unless they are here.
+
+    Raises:
+        ModelNotFound: one is not here and cannot be fetched.
+    """
+    from trivium.models.catalogue import catalogue
+    from trivium.models.pull import ensure
+
+    with fetching(screen) as show:
+        for model in catalogue().values():
+            if model.role in roles:
+                ensure(model.name, progress=show)
