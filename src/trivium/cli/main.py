@@ -99,7 +99,7 @@ def _run(arguments: list[str], screen: Screen) -> int:
     except (KeyboardInterrupt, typer.Abort) as error:
         _report(screen, "Interrupted.", "", error)
         return _INTERRUPTED
-    except BrokenPipeError:
+    except (BrokenPipeError, SystemExit):  # Typer exits the process itself for a broken pipe, and for nothing else
         return _BROKEN_PIPE
     except Exception as error:
         # The last door: a person at a terminal gets a line, and the traceback on request; nothing is swallowed.

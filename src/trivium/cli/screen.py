@@ -10,7 +10,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -74,7 +74,8 @@ class Screen:
         self._json_out = os.dup(1)
         os.dup2(2, 1)
         try:
-            yield
+            with redirect_stdout(sys.stderr):
+                yield
         finally:
             sys.stdout.flush()
             os.dup2(self._json_out, 1)
