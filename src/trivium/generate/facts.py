@@ -1,0 +1,137 @@
+"""What a sentence asserts that words shared by chance do not carry over: its numbers, its names, its negation.
+
+Two sentences may share most of their words and still disagree: "The warranty lasts 24 months" and "The warranty
+does not last 24 months", or "… 36 months". These functions name the parts that must agree.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+
+from trivium.text.normalise import normalise
+
+_DIGITS = re.compile(r"\d+(?:[.,:]\d+)*")
+_NUMBER_WORDS = {
+    word: value
+    for value, word in enumerate(
+        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
+        "seventeen eighteen nineteen".split()
+    )
+} | {
+    word: 10 * value
+    for value, word in enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split(), start=2)
+}
+_WORD_NUMBER = re.compile(
+    rf"\b({'|'.join(sorted(_NUMBER_WORDS, key=len, reverse=True))})(?:[\s-]({'|'.join(list(_NUMBER_WORDS)[1:10])}))?\b"
+)
+_SCALES = {"hundred": 100, "thousand": 1000, "million": 10**6, "billion": 10**9}
+_HAN_DIGITS = {digit: value for value, digit in enumerate("零一二三四五六七八九")} | {"〇": 0, "两": 2}
+_HAN_UNITS = {"十": 10, "百": 100, "千": 1000}
+_HAN_MYRIADS = {"万": 10**4, "亿": 10**8}
+_HAN_NUMBER = re.compile(
+    r"[零〇一二两三四五六七八九十百千万亿]+(?=[年月日号个天周岁次人元名位倍小分秒度条种座部届层米公千克吨])"
+)
+
+_WORD = re.compile(r"[^\W_]+(?:['’.-][^\W_]+)*")
+_HAN = re.compile(r"[\u3400-\u9fff\uf900-\ufaff]")
+_NEGATION = re.compile(
+    r"\b(?:not|no|never|none|nobody|nothing|nowhere|neither|nor|without|cannot|hardly|barely|lack(?:s|ed)?|"
+    r"fail(?:s|ed)? to|refuse[sd]? to|unable)\b|n['’]t\b"
+)
+_NOT_NEGATION = re.compile(
+    r"\bnot (?:only|just|merely|least)\b|\bno(?:\.|t to mention| later than| more than| less than| fewer than)|\bno doubt\b"
+)
+_HAN_NEGATION = re.compile(
+    r"不(?![同仅但只少断久管论过如妨])|(?<!未)没(?:有)?|并非|绝非|而非|从未|尚未|未(?![来必])|无法|禁止|拒绝"
+)
+
+
+def numbers(text: str) -> frozenset[str]:
+    """Return the numbers of `text` in one form: `1,000` is `1000`, `twenty-four` is `24`, `二十四个` is `24`.
+
+    The word "one" counts as no number, since it is mostly a pronoun. Thousands separators and leading zeros go.
+    """
+    text = normalise(text)
+    found = {_canonical(match) for match in _DIGITS.findall(text)}
+    for match in _WORD_NUMBER.finditer(text):
+        value = _NUMBER_WORDS[match[1]] + (_NUMBER_WORDS[match[2]] if match[2] else 0)
+        scale = _SCALES.get(_word_after(text, match.end()), 1)
+        if value != 1 or scale != 1:
+            found.add(str(value * scale))
+    found.update(str(_han_value(run)) for run in _HAN_NUMBER.findall(text))
+    return frozenset(found)
+
+
+def _canonical(number: str) -> str:
+    if re.fullmatch(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?", number):
+        number = number.replace(",", "")
+    whole, dot, rest = number.partition(".")
+    return (whole.lstrip("0") or "0") + dot + rest
+
+
+def _word_after(text: str, end: int) -> str:
+    following = _WORD.match(text, end + 1)
+    return following.group() if following else ""
+
+
+def _han_value(run: str) -> int:
+    """Read Chinese numerals: by place (`二十四`, `三千零五`, `两万`) or digit by digit (`二〇〇八`)."""
+    if all(digit in _HAN_DIGITS for digit in run):
+        return int("".join(str(_HAN_DIGITS[digit]) for digit in run))
+    total = section = digit = 0
+    for character in run:
+        if character in _HAN_DIGITS:
+            digit = _HAN_DIGITS[character]
+        elif character in _HAN_UNITS:
+            section += (digit or 1) * _HAN_UNITS[character]
+            digit = 0
+        else:
+            total = (total + section + digit or 1) * _HAN_MYRIADS[character]
+            section = digit = 0
+    return total + section + digit
+
+
+def names(sentence: str) -> frozenset[str]:
+    """Return the words of one sentence, normalised, that its capitals mark as names or identifiers.
+
+    A word counts that has a capital letter and does not open the sentence, or that opens it but has a second
+    capital or a digit, or stands before another capitalised word. Chinese has no such marks: its names are held by
+    the words themselves.
+    """
+    words = [match.group() for match in _WORD.finditer(sentence)]
+    found = set()
+    for place, word in enumerate(words):
+        if not word[0].isalpha() or not any(letter.isupper() for letter in word):
+            continue
+        marked = any(letter.isupper() for letter in word[1:]) or any(letter.isdigit() for letter in word)
+        if place > 0 or marked or (len(words) > 1 and words[1][0].isupper() and word.lower() not in _openers()):
+            if word == "I" or word.startswith(("I'", "I’")):
+                continue
+            found.add(normalise(re.sub(r"['’]s$", "", word)))
+    return frozenset(found)
+
+
+@cache
+def _openers() -> frozenset[str]:
+    return frozenset(
+        "the a an in on at by for from of to as with after before during since until when while if although "
+        "according this that these those it he she they we you his her their its our yes no both each every some "
+        "all many most but and or however also".split()
+    )
+
+
+def negated(clause: str) -> bool:
+    """Whether a clause denies something, by its own words (English and Chinese)."""
+    text = _NOT_NEGATION.sub(" ", normalise(clause))
+    return _NEGATION.search(text) is not None or (
+        _HAN.search(text) is not None and _HAN_NEGATION.search(text) is not None
+    )
+
+
+_CLAUSE = re.compile(r"[,;:，；：、—]+\s*|\s+(?:but|although|though|whereas|while|because|which|who)\s+")
+
+
+def clauses(sentence: str) -> list[str]:
+    """Return the parts of a sentence between commas, semicolons and the words that join clauses."""
+    return [part for part in _CLAUSE.split(sentence) if part and part.strip()]

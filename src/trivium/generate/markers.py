@@ -1,0 +1,29 @@
+"""The markers `[1]` in an answer: taking out those that a model wrote, putting in those that were checked."""
+
+from __future__ import annotations
+
+import re
+
+_MARKER = re.compile(
+    r"\s*(?:[\[【［](?:\s*(?:passages?|sources?|documents?|段落|资料|文档|来源)\s*)?\d{1,3}(?:\s*[,，、;-]\s*\d{1,3})*\s*[\]】］]"
+    r"|[(（]\s*(?:passages?|sources?|documents?|段落|资料|文档|来源)\s*\d{1,3}(?:\s*(?:,|，|、|and|和)\s*\d{1,3})*\s*[)）]"
+    r"|†L?\d*|\^\d{1,3}\^)",
+    re.IGNORECASE,
+)
+_ENDING = re.compile(r"[.!?。！？…；;]+[\"'”’」』）)]*$")
+
+
+def without_markers(text: str) -> str:
+    """Return the text without citation markers: `[1]`, `[1, 2]`, `【3】`, `(passage 2)`."""
+    return _MARKER.sub("", text)
+
+
+def with_markers(sentence: str, numbers: tuple[int, ...]) -> str:
+    """Return the sentence with its markers before the closing mark: `It lasts 24 months [1].`"""
+    if not numbers:
+        return sentence
+    marks = "".join(f"[{number}]" for number in numbers)
+    ending = _ENDING.search(sentence)
+    at = ending.start() if ending else len(sentence)
+    space = "" if not sentence[:at] or "\u2e80" <= sentence[at - 1] <= "\uffef" else " "
+    return f"{sentence[:at]}{space}{marks}{sentence[at:]}"

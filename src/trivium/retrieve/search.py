@@ -1,0 +1,111 @@
+"""Search a knowledge base with its two arms, vectors and words, and join what they found.
+
+The dense arm finds paraphrases, the lexical arm names, numbers and rare words; together they beat either (Bruch et
+al. 2022). Access and filters are applied by the index inside each arm: nothing is fetched first and filtered after.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from trivium.errors import UnknownName, UsageError
+from trivium.retrieve.fuse import reciprocal_rank_fusion, weighted_score_fusion
+from trivium.types import Hit
+
+if TYPE_CHECKING:
+    from trivium.index import Index
+    from trivium.index.where import Where
+
+FUSIONS: Mapping[str, Callable[..., list[Hit]]] = {
+    "rrf": reciprocal_rank_fusion,
+    "weighted": weighted_score_fusion,
+}
+MODES = ("hybrid", "dense", "lexical")
+
+QUESTION_LIMIT = 4000
+"""Characters of a question that are searched with; of a longer one, its beginning and its end."""
+UNREADABLE = 0.3
+"""The share of unknown tokens from which the embedder counts as unable to read the question."""
+WEIGHTS: Mapping[str, float] = {"dense": 0.5, "lexical": 0.5}
+DEPTH = 50
+"""Hits that each arm gives to the fusion, at least."""
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202f\u2060-\u206f\ufeff\ufff9-\ufffb]+")
+
+
+def clean_question(question: str) -> str:
+    """Return the question on one line, without control characters, and cut to `QUESTION_LIMIT` characters.
+
+    Raises:
+        UsageError: nothing is left of it.
+    """
+    # Unpaired surrogates (bytes that were no text) can be neither searched nor stored.
+    text = question.encode("utf-8", "replace").decode("utf-8")
+    text = " ".join(_CONTROL.sub(" ", text).split())
+    if not text:
+        raise UsageError("The question is empty.", 'Ask one in words, for example: "How long is the warranty?"')
+    if len(text) > QUESTION_LIMIT:
+        half = QUESTION_LIMIT // 2
+        text = f"{text[:half].rstrip()} {text[-half + 1 :].lstrip()}"
+    return text
+
+
+def can_read(index: Index, question: str) -> bool:
+    """Whether the index's embedder knows the question's words; where not, its vector means nothing."""
+    return index.embedder.unknown_rate(question) < UNREADABLE
+
+
+def search(
+    index: Index,
+    question: str,
+    *,
+    k: int = 10,
+    mode: str = "hybrid",
+    where: Where | None = None,
+    principals: Sequence[str] | None = None,
+    fusion: str = "weighted",
+    weights: Mapping[str, float] | None = None,
+) -> list[Hit]:
+    """Return the k best chunks for the question that the asker may read, best first.
+
+    Args:
+        index: the knowledge base.
+        question: plain text; nothing in it is read as a filter or a query language.
+        k: how many.
+        mode: "hybrid", "dense" or "lexical". A hybrid search leaves the dense arm out when the embedder does not
+            know the question's words (Chinese with an English embedder).
+        where: a condition on metadata, from `trivium.index`.
+        principals: who asks; None is an unknown asker, who sees what everyone may read.
+        fusion: "weighted" or "rrf".
+        weights: of the arms "dense" and "lexical".
+
+    Raises:
+        UsageError: the question is empty, `k` is below 1, or a name is not one of those above.
+    """
+    if k < 1:
+        raise UsageError(f"A search for {k} hits was asked.", "Ask for 1 or more.")
+    if mode not in MODES:
+        raise UnknownName("search mode", mode, MODES)
+    if fusion not in FUSIONS:
+        raise UnknownName("fusion", fusion, FUSIONS)
+    question = clean_question(question)
+
+    def dense(n: int) -> list[Hit]:
+        vector = index.embedder.embed_query(question)
+        return index.dense(vector, n=n, where=where, principals=principals)
+
+    def lexical(n: int) -> list[Hit]:
+        return index.lexical(question, n=n, where=where, principals=principals)
+
+    if mode == "dense":
+        return dense(k)
+    if mode == "lexical" or not can_read(index, question):
+        return lexical(k)
+    depth = max(DEPTH, 2 * k)
+    with ThreadPoolExecutor(1) as other:  # the engine and the embedder both let go of the interpreter's lock
+        words = other.submit(lexical, depth)
+        arms = {"dense": dense(depth), "lexical": words.result()}
+    return FUSIONS[fusion](arms, weights=WEIGHTS if weights is None else weights)[:k]
