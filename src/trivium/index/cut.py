@@ -31,7 +31,8 @@ def cut(document: Document, record: Record, embedder: Embedder) -> Cut:
 
     if record.chunker not in CHUNKERS:
         raise UnknownName("chunker", record.chunker, CHUNKERS)
-    pieces = CHUNKERS[record.chunker](document, tokens=embedder.token_spans, embed=embedder.embed)
+    needs = {"embed": embedder.embed} if record.chunker == "semantic" else {}
+    pieces = CHUNKERS[record.chunker](document, tokens=embedder.token_spans, **needs)
     chunks = tuple(
         Chunk(
             id=chunk_id(record.id, n),

@@ -74,9 +74,7 @@ def _parted(paths: Iterable[str | os.PathLike[str] | Document]) -> tuple[list[Pa
 def _add_files(
     index: Index, writer: Writer, tally: Tally, files: Sequence[Path], options: Options, known: Mapping[str, Record]
 ) -> None:
-    from trivium.documents.discover import discover
-    from trivium.documents.limits import Limits
-    from trivium.documents.load import Loader, source_name
+    from trivium.documents import Limits, Loader, discover, printable
 
     found: list[Path] = []
     for item in discover(files, exclude=[index.root]):
@@ -90,7 +88,7 @@ def _add_files(
 
     def changed() -> Iterator[Path]:
         for path in found:
-            source = source_name(path)
+            source = printable(path)
             record = known.get(document_id(source))
             if record is None or not _same_file(path, record, options):
                 yield path
@@ -109,14 +107,13 @@ def _add_files(
 
 
 def _same_file(path: Path, record: Record, options: Options) -> bool:
+    from trivium.documents import file_fingerprint
+
     if record.chunker != options.chunker:
         return False
     try:
-        if path.stat().st_size != record.size:
-            return False
-        with open(path, "rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest() == record.sha256
-    except OSError:
+        return path.stat().st_size == record.size and file_fingerprint(path).sha256 == record.sha256
+    except (OSError, DocumentError):
         return False  # the loader will say why it cannot be read
 
 

@@ -57,7 +57,12 @@ class Writer:
         if kind is not None:
             self._stop.set()
         self._queue.put(None)
-        self._thread.join()
+        try:
+            self._thread.join()
+        except KeyboardInterrupt:
+            self._stop.set()
+            self._thread.join()
+            raise
         if self._error is not None and kind is None:
             raise self._error
 
@@ -153,10 +158,10 @@ class Writer:
     def _vectors(self, texts: Sequence[str]) -> Vectors:
         """Embed in parts, so that a long document can be interrupted and is not lost."""
         parts = []
-        for first in range(0, len(texts), 4 * _EMBED_CHUNKS):
-            if self._stop.is_set() and first:
+        for first in range(0, len(texts), _EMBED_CHUNKS):
+            if self._stop.is_set():
                 raise KeyboardInterrupt
-            parts.append(self._index.pending.embed(self._index.embedder, texts[first : first + 4 * _EMBED_CHUNKS]))
+            parts.append(self._index.pending.embed(self._index.embedder, texts[first : first + _EMBED_CHUNKS]))
         return np.concatenate(parts)
 
     def _commit(self) -> None:
