@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import _thread
 import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -124,7 +124,7 @@ def test_ctrl_c_stops_cleanly(kb: KnowledgeBase) -> None:
     def interrupt(state: Progress) -> None:
         if state.chunks and not pressed.is_set():
             pressed.set()
-            _thread.interrupt_main()
+            os.kill(os.getpid(), signal.SIGINT)
             time.sleep(0.2)
 
     with pytest.raises(KeyboardInterrupt):
