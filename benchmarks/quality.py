@@ -76,7 +76,11 @@ def _ask(name: str, system: str, rows: list[str]) -> None:
     """Index the set in a system and keep the rankings of every question for each of its rows."""
     passages, asked = data.corpus(name), [question.text for question in data.questions(name)]
     print(f"{name}: {TITLES[system]} indexes {len(passages)} passages …", file=sys.stderr)
-    with Worker(system) as worker, tempfile.TemporaryDirectory(prefix="trivium-quality-") as folder:
+    # One thread is kinder to whoever else computes; what is found is the same.
+    with (
+        Worker(system, threads=1 if system in PEERS else None) as worker,
+        tempfile.TemporaryDirectory(prefix="trivium-quality-") as folder,
+    ):
         if system == "trivium":
             worker.ask("load")
             _index_files(worker, Path(folder), passages)
