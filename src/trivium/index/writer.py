@@ -42,6 +42,7 @@ class Writer:
         self._thread = threading.Thread(target=self._run, name="trivium-add", daemon=True)
         self._error: BaseException | None = None
         self._stop = threading.Event()
+        self._ended = threading.Event()
         self._ready: list[Whole] = []
         self._ready_chunks = 0
         self._last_commit = time.monotonic()
@@ -58,10 +59,10 @@ class Writer:
             self._stop.set()
         self._queue.put(None)
         try:
-            self._thread.join()
+            self._ended.wait()  # not join(): a Ctrl-C in it makes Python 3.11 believe that the thread has ended
         except KeyboardInterrupt:
             self._stop.set()
-            self._thread.join()
+            self._ended.wait()
             raise
         if self._error is not None and kind is None:
             raise self._error
@@ -96,6 +97,7 @@ class Writer:
             self._error = error
         finally:
             self._room.open()
+            self._ended.set()
 
     def _loop(self) -> None:
         ended = False
