@@ -23,7 +23,7 @@ def disk_error(error: OSError, place: Path, needed: int = 0) -> ModelError:
             "what was fetched so far is kept.",
         )
     return ModelError(
-        f"{place} cannot be written: {error.strerror or error}.",
+        f"{error.filename or place} cannot be read or written: {error.strerror or error}.",
         "Set TRIVIUM_HOME to a folder that you may write.",
     )
 

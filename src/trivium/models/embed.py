@@ -6,6 +6,7 @@ Reimers and Gurevych 2019, Sentence-BERT (arXiv:1908.10084).
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,11 +16,13 @@ from trivium.errors import UsageError
 from trivium.models.base import Embedder, Vectors
 from trivium.models.encoder_config import read_config
 from trivium.models.encoder_tokens import EncoderTokenizer
-from trivium.models.onnx_bert import Precision
+from trivium.models.onnx_graph import Precision
 from trivium.models.onnx_run import EncoderSession
 from trivium.types import Span
 
 log = logging.getLogger("trivium.models")
+
+_SLAB = 1024  # texts tokenised at a time, to bound the memory
 
 DEFAULT_EMBEDDER = "all-minilm-l6-v2"
 
@@ -31,9 +34,11 @@ class OnnxEmbedder:
 
     Args:
         folder: a model folder: config.json, model.safetensors, tokenizer.json.
-        precision: `int8` is three times as fast as `fp32` and agrees with it to a cosine of about 0.99.
+        precision: `int8` is three times as fast as `fp32` and agrees with it to a cosine of about 0.999.
         threads: batches run at once; None takes the cores that this process may use.
-        batch_tokens: the most tokens in one batch.
+        batch_tokens: the most tokens in one batch of texts of equal length. The default runs each text by
+            itself, so that its vector never depends on the other texts of the call (in int8 a batch shares
+            its rounding steps), at no cost for passages; 512 is half as fast again on texts of a few words.
 
     Raises:
         ModelNotFound: a file of the folder is missing.
@@ -46,7 +51,7 @@ class OnnxEmbedder:
         *,
         precision: Precision = "int8",
         threads: int | None = None,
-        batch_tokens: int = 512,
+        batch_tokens: int = 1,
     ) -> None:
         if precision not in ("int8", "fp32"):
             raise UsageError(f"There is no precision {precision!r}.", "Choose int8 or fp32.")
@@ -62,6 +67,7 @@ class OnnxEmbedder:
         self._max_tokens = config.max_tokens
         self._name = f"{path.name}-{precision}-{self._session.digest[:12]}"
         self.truncated = 0
+        self._lock = threading.Lock()
 
     @property
     def name(self) -> str:
@@ -98,11 +104,18 @@ class OnnxEmbedder:
     def _embed(self, texts: list[str]) -> Vectors:
         if not texts:
             return np.empty((0, self.dimension), np.float32)
-        ids, cut = self._tokenizer.encode(texts)
+        vectors = np.empty((len(texts), self.dimension), np.float32)
+        cut = 0
+        for start in range(0, len(texts), _SLAB):
+            part = slice(start, start + _SLAB)
+            ids, cut_here = self._tokenizer.encode(texts[part])
+            cut += cut_here
+            vectors[part] = self._session.run(ids)
         if cut:
-            self.truncated += cut
+            with self._lock:
+                self.truncated += cut
             log.warning("%d of %d texts are longer than %d tokens and were cut", cut, len(texts), self._max_tokens)
-        return self._session.run(ids)
+        return vectors
 
 
 def open_embedder(spec: str | None = None) -> Embedder:

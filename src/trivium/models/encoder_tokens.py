@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -31,18 +32,51 @@ class EncoderTokenizer:
     """
 
     def __init__(self, folder: Path, max_tokens: int, *, lower_case: bool = False) -> None:
-        self._limited = _load(folder)
-        self._limited.enable_truncation(max_tokens)
-        self._whole = _load(folder)
-        self._whole.no_truncation()
-        self._lower_case = lower_case
-        self._unknown = {self._whole.token_to_id(token) for token in _UNKNOWN} - {None}
+        self._folder, self._max_tokens, self._lower_case = folder, max_tokens, lower_case
+        _path(folder)
+
+    # Three tokenizers for three ways of cutting, since the library keeps the way inside the tokenizer. Each
+    # is loaded at its first use, to keep the start short.
+
+    @cached_property
+    def _limited(self) -> Any:
+        tokenizer = _load(self._folder)
+        tokenizer.enable_truncation(self._max_tokens)
+        return tokenizer
+
+    @cached_property
+    def _pairs(self) -> Any:
+        tokenizer = _load(self._folder)
+        tokenizer.enable_truncation(self._max_tokens, strategy="only_second")
+        return tokenizer
+
+    @cached_property
+    def _whole(self) -> Any:
+        tokenizer = _load(self._folder)
+        tokenizer.no_truncation()
+        return tokenizer
 
     def encode(self, texts: Sequence[str]) -> tuple[list[list[int]], int]:
         """Return the ids of each text with special tokens, and how many texts were cut."""
-        clean = [_clean(text.lower() if self._lower_case else text) for text in texts]
-        encodings = self._limited.encode_batch_fast(clean)
+        encodings = self._limited.encode_batch_fast([self._prepared(text) for text in texts])
         return [encoding.ids for encoding in encodings], sum(bool(row.overflowing) for row in encodings)
+
+    def encode_pairs(self, question: str, passages: Sequence[str]) -> tuple[list[list[int]], list[list[int]], int]:
+        """Return the ids and the token types of each (question, passage), and how many passages were cut.
+
+        A passage is cut to the room that the question leaves; a question is cut only above half the limit.
+        """
+        question = self._prepared(question)
+        room = self._max_tokens // 2
+        if len(question) > room and len(spans := self.spans(question)) > room:
+            question = question[: spans[room - 1][1]]
+        pairs = [(question, self._prepared(passage)) for passage in passages]
+        encodings = self._pairs.encode_batch_fast(pairs)
+        cut = sum(bool(row.overflowing) for row in encodings)
+        return [row.ids for row in encodings], [row.type_ids for row in encodings], cut
+
+    def _prepared(self, text: str) -> str:
+        return _clean(text.lower() if self._lower_case else text)
 
     def spans(self, text: str) -> list[Span]:
         """Return the character span of each token of `text`, in order, without special tokens or a limit."""
@@ -59,19 +93,28 @@ class EncoderTokenizer:
 
     def unknown_rate(self, text: str) -> float:
         """Return the share of words with an unknown token; 0.0 for a text without words."""
-        encoding = self._whole.encode(_clean(text), add_special_tokens=False)
+        # A text of so few characters cannot reach the limit, and the limited tokenizer is loaded already.
+        short = len(text) < self._max_tokens - 8
+        tokenizer = self._limited if short else self._whole
+        unknown_ids = {tokenizer.token_to_id(token) for token in _UNKNOWN}
+        encoding = tokenizer.encode(_clean(text), add_special_tokens=False)
         words = set(encoding.word_ids)
         pairs = zip(encoding.ids, encoding.word_ids, strict=True)
-        unknown = {word for token, word in pairs if token in self._unknown}
+        unknown = {word for token, word in pairs if token in unknown_ids}
         return len(unknown) / len(words) if words else 0.0
+
+
+def _path(folder: Path) -> Path:
+    path = folder / "tokenizer.json"
+    if not path.is_file():
+        raise ModelNotFound(f"{folder} has no tokenizer.json.", "Fetch the model again, with its fast tokenizer.")
+    return path
 
 
 def _load(folder: Path) -> Any:
     from tokenizers import Tokenizer
 
-    path = folder / "tokenizer.json"
-    if not path.is_file():
-        raise ModelNotFound(f"{folder} has no tokenizer.json.", "Fetch the model again, with its fast tokenizer.")
+    path = _path(folder)
     try:
         tokenizer = Tokenizer.from_file(str(path))
     except Exception as error:  # the library raises nothing narrower

@@ -1,8 +1,8 @@
 """Run an encoder's ONNX graph over many texts: the graph cache, the session, the batches, the threads.
 
-Texts of equal length go together in one batch, so nothing is padded, and a small token budget keeps a
-batch within the processor's caches. A pool of threads runs the batches side by side, each on one core:
-the graph's many small operators gain little from sharing one batch among cores.
+Only texts of equal length go together in one batch, so nothing is padded and no mask is needed, and a small
+token budget keeps a batch within the processor's caches. A pool of threads runs the batches side by side,
+each on one core: the graph's many small operators gain little from sharing one batch among cores.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ from trivium.errors import ModelError
 from trivium.models import onnx_bert
 from trivium.models.disk import disk_error, staged
 from trivium.models.home import home
-from trivium.models.onnx_bert import Head, Precision
+from trivium.models.onnx_bert import Head
+from trivium.models.onnx_graph import Precision
 from trivium.models.weights import Floats, content_hash
 
 log = logging.getLogger("trivium.models")
@@ -39,20 +40,27 @@ class EncoderSession:
         folder: config.json, model.safetensors, tokenizer.json.
         head: pooled unit vectors, or a classifier's scores.
         threads: batches run at once; None takes the cores that this process may use, at most 16.
-        batch_tokens: the most tokens in one batch.
+        batch_tokens: the most tokens in one batch of texts of equal length; 1 runs each text by itself.
 
     Raises:
         ModelError: the architecture is not supported, or a file is damaged.
     """
 
     def __init__(
-        self, folder: Path, *, head: Head, precision: Precision, threads: int | None, batch_tokens: int
+        self,
+        folder: Path,
+        *,
+        head: Head,
+        precision: Precision,
+        threads: int | None = None,
+        batch_tokens: int = 1,
     ) -> None:
         self.digest = content_hash(folder)
         self.threads = threads or min(_cores(), _MAX_THREADS)
         self.batch_tokens = batch_tokens
         self._session = _open(cached_graph(folder, head=head, precision=precision))
         self._pool = ThreadPoolExecutor(self.threads, thread_name_prefix="trivium-encoder")
+        self._takes_types = len(self._session.get_inputs()) > 1
         self.width = int(self._session.run(None, self._probe())[0].shape[1])
 
     def run(self, ids: Sequence[Sequence[int]], types: Sequence[Sequence[int]] | None = None) -> Floats:
@@ -67,7 +75,7 @@ class EncoderSession:
 
         def one(batch: list[int]) -> None:
             feed = {"input_ids": _stack(ids, batch)}
-            if types is not None:
+            if types is not None and self._takes_types:
                 feed["token_type_ids"] = _stack(types, batch)
             result[batch] = self._session.run(None, feed)[0]
 

@@ -252,32 +252,42 @@ def fetch_hub_model(name: str, staging: Path, progress: Progress) -> str:
     try:
         with http_client() as client:
             for file in (*_REQUIRED, *_OPTIONAL):
-                url = f"{_hub()}/{name}/resolve/{revision}/{file}"
-                # The hub states hash and commit in the first answer, before it sends us to its file store.
-                head = client.head(url, headers=_hub_headers(), follow_redirects=False)
-                if head.status_code == httpx.codes.NOT_FOUND and file in _OPTIONAL:
-                    continue
-                if head.status_code >= 400:
-                    head.raise_for_status()
-                revision = head.headers.get("X-Repo-Commit", revision)
-                etag = head.headers.get("X-Linked-ETag", "").strip('"')
-                download(
-                    client,
-                    f"{_hub()}/{name}/resolve/{revision}/{file}",
-                    _made(staging / file),
-                    name=f"{name}/{file}",
-                    bytes=int(head.headers.get("X-Linked-Size", 0)),
-                    sha256=etag if len(etag) == 64 else "",
-                    headers=_hub_headers(),
-                    progress=progress,
-                )
+                revision = _hub_file(client, name, revision, file, staging, progress) or revision
     except httpx.HTTPError as error:
         raise ModelNotFound(
             f"{name} could not be fetched from {_hub()}: {_said(error)}.",
-            f"Check the name and the network. Trivium needs {', '.join(_REQUIRED)}; "
+            f"Check the name and the network (HF_TOKEN for a closed model). Trivium needs {', '.join(_REQUIRED)}; "
             "a folder that holds them can be given instead of the name.",
         ) from error
     return f"{_hub()}/{name}@{revision}"
+
+
+def _hub_file(client: httpx.Client, name: str, revision: str, file: str, staging: Path, progress: Progress) -> str:
+    """Fetch one file of a hub model; return its commit, or nothing where the model lacks an optional file."""
+    # The hub states hash and commit in its first answer, before it sends us on to its file store.
+    head = client.head(f"{_hub()}/{name}/resolve/{revision}/{file}", headers=_hub_headers(), follow_redirects=False)
+    if head.status_code == httpx.codes.NOT_FOUND and file in _OPTIONAL:
+        return ""
+    if head.status_code >= 400:
+        head.raise_for_status()
+    commit = str(head.headers.get("X-Repo-Commit", revision))
+    etag = str(head.headers.get("X-Linked-ETag", "")).strip('"')
+    # Only large files have a sha256 there; the others are small, and their size is checked on the way.
+    sha256 = etag if len(etag) == 64 else ""
+    key = f"{name}-{sha256 or commit}-{file}".replace("/", "-")
+    target = _made(home() / "downloads" / key)
+    download(
+        client,
+        f"{_hub()}/{name}/resolve/{commit}/{file}",
+        target,
+        name=f"{name}/{file}",
+        bytes=int(head.headers.get("X-Linked-Size", 0)),
+        sha256=sha256,
+        headers=_hub_headers(),
+        progress=progress,
+    )
+    shutil.move(target, _made(staging / file))
+    return commit
 
 
 def _not_found(model: PinnedModel, reasons: list[str]) -> ModelNotFound:
