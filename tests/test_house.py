@@ -18,7 +18,7 @@ PACKAGE = Path(trivium.__file__).parent
 REPOSITORY = Path(__file__).parents[1]
 
 LEVELS: dict[str, float] = {
-    "types": 0, "errors": 0, "extras": 0, "version": 0,
+    "types": 0, "errors": 0, "extras": 0, "version": 0, "codec": 0,
     "models": 1, "text": 1, "prompts": 1,
     "documents": 2,
     "index": 3, "tasks": 3,
@@ -29,7 +29,7 @@ LEVELS: dict[str, float] = {
     "cli": 7, "serve": 7,
     "__main__": 8,
 }  # fmt: skip
-LEAVES = {"types", "errors", "extras", "version"}
+LEAVES = {"types", "errors", "extras", "version", "codec"}
 """Level 0 modules are not rooms: errors and extras may lean on one another."""
 
 

@@ -125,6 +125,8 @@ def list_documents(ctx: typer.Context, kb: Kb = "", json: Json = False, debug: D
         return 0
     from rich.table import Table
 
+    from trivium.cli.show import near
+
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("source", overflow="fold")
     for heading in ("chunks", "bytes"):
@@ -134,7 +136,7 @@ def list_documents(ctx: typer.Context, kb: Kb = "", json: Json = False, debug: D
     for d in documents:
         facts = ", ".join(f"{key}={value}" for key, value in d.metadata.items())
         when = d.added_at[:16].replace("T", " ")
-        table.add_row(d.source, f"{d.chunks:,}", f"{d.bytes:,}", ", ".join(d.access), facts, when)
+        table.add_row(near(d.source), f"{d.chunks:,}", f"{d.bytes:,}", ", ".join(d.access), facts, when)
     if documents:
         screen.out.print(table)
     else:

@@ -19,7 +19,7 @@ _LINE_SECONDS = 5.0
 @contextmanager
 def adding(screen: Screen) -> Iterator[Callable[[Progress], None]]:
     """Show how adding documents goes; yields what `KnowledgeBase.add` calls."""
-    if not screen.err.is_terminal:
+    if not screen.err.is_interactive:
         yield _AddLines(screen)
         return
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -89,7 +89,7 @@ def fetching(screen: Screen) -> Iterator[Callable[[str, int, int], None]]:
 
     Nothing is shown until something is fetched.
     """
-    if not screen.err.is_terminal:
+    if not screen.err.is_interactive:
         yield _FetchLines(screen)
         return
     from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn, TransferSpeedColumn

@@ -47,7 +47,7 @@ class Screen:
     @property
     def live(self) -> bool:
         """Whether results are watched by a person as they come."""
-        return not self.as_json and self.out.is_terminal
+        return not self.as_json and self.out.is_interactive
 
     def say(self, line: str, style: str | None = None) -> None:
         """Tell the person at the terminal something that is not the result."""

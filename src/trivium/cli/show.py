@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -118,8 +119,14 @@ def show_hits(screen: Screen, hits: Sequence[Hit]) -> None:
             screen.out.print(f"    {snippet}", soft_wrap=True)
 
 
+def near(source: str) -> str:
+    """Return a source as a person here would name it: a path within the current folder without that folder."""
+    inside = source.removeprefix(os.getcwd() + os.sep)
+    return inside or source
+
+
 def _where(source: str, page: int | None) -> str:
-    return source if page is None else f"{source}, page {page}"
+    return near(source) if page is None else f"{near(source)}, page {page}"
 
 
 def _one_line(text: str, limit: int) -> str:
