@@ -13,12 +13,11 @@ import threading
 from pathlib import Path
 from typing import Any
 
-import trivium
 from trivium.documents.limits import Limits
 from trivium.documents.parts import Unreadable
 from trivium.documents.worker import memory_reason
 
-_ROOT = str(Path(trivium.__file__).parent.parent)
+_ROOT = str(Path(__file__).parents[2])
 # Not `-m`, which would put the working folder, a folder of the user's documents, on the import path.
 _COMMAND = "import sys; sys.path.append(sys.argv[1]); from trivium.documents.worker import main; main()"
 _ENVIRONMENT = {
