@@ -104,13 +104,14 @@ def recalls(
     for who, (kb, principals, every) in ACCESS.items():
         base = trivium.open(folder / kb, embedder=embedder, create=False)
         readable = np.arange(len(vectors)) % every == 0
+        nearest = min(K, int(readable.sum()))
         shares = []
         for query in queries:
             scores = np.where(readable, vectors @ query, -2.0)
-            tenth = np.partition(scores, -K)[-K]
+            last = np.partition(scores, -nearest)[-nearest]
             hits = base.dense(query, n=K, principals=principals)
             places = {int(hit.chunk.source) for hit in hits}
-            shares.append(sum(scores[place] >= tenth - 1e-6 for place in places) / K)
+            shares.append(sum(scores[place] >= last - 1e-6 for place in places) / nearest)
         found[who] = statistics.mean(shares)
     return found
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,12 +15,13 @@ from numpy.typing import NDArray
 from peers import CACHE
 
 _BLOCK = 2_000
+_PROBE = "The warranty of the pump is two years from the day of delivery, three where it was registered."
+_SAME = 0.9999  # cosine; the last digits depend on the number of threads
 
 
 def vectors_of(texts: Sequence[str], embedder: Any) -> NDArray[np.float32]:
     """Return the embedder's vectors of the texts, shape (len(texts), dimension); kept block by block on the disk."""
-    folder = CACHE / "vectors" / hashlib.sha256(embedder.name.encode()).hexdigest()[:12]
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = _folder(embedder)
     blocks = []
     for first in range(0, len(texts), _BLOCK):
         block = texts[first : first + _BLOCK]
@@ -28,6 +30,19 @@ def vectors_of(texts: Sequence[str], embedder: Any) -> NDArray[np.float32]:
         print(f"\rvectors: {first + len(block)} of {len(texts)}", end="", file=sys.stderr, flush=True)
     print(file=sys.stderr)
     return np.concatenate(blocks)
+
+
+def _folder(embedder: Any) -> Path:
+    """Return the folder of this embedder's vectors, emptied where the same weights no longer give the same ones."""
+    folder = CACHE / "vectors" / hashlib.sha256(embedder.name.encode()).hexdigest()[:12]
+    folder.mkdir(parents=True, exist_ok=True)
+    probe, sample = folder / "probe.npy", embedder.embed_query(_PROBE)
+    if probe.exists() and float(np.load(probe) @ sample) < _SAME:
+        shutil.rmtree(folder)
+        folder.mkdir()
+    if not probe.exists():
+        np.save(probe, sample)
+    return folder
 
 
 def _block(path: Path, texts: Sequence[str], embedder: Any) -> NDArray[np.float32]:
