@@ -93,7 +93,11 @@ class KnowledgeBase(Index):
         """
         from trivium.retrieve.search import search
 
-        return search(self, question, k=k, mode=mode, where=filter, principals=principals)
+        while True:  # again where a purge overtook it, so that both arms have searched the same commit
+            view = self.snapshot()
+            hits = search(view, question, k=k, mode=mode, where=filter, principals=principals)
+            if not view.store.overtaken:
+                return hits
 
     def remove(self, sources: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> RemoveReport:
         """Delete documents and all that was made from them; return the receipt.
@@ -224,7 +228,7 @@ def ask(
     answer = PATTERNS[pattern](
         question,
         chat=kb.chat,
-        index=kb,
+        index=kb.snapshot(),
         reranker=kb.reranker,
         principals=principals,
         where=filter,

@@ -141,6 +141,26 @@ def test_the_order_is_that_of_an_independent_bm25(
     assert compared == 150
 
 
+def test_rows_that_the_index_does_not_cover_yet_rank_much_the_same(store: Store, shared_data: Path) -> None:
+    """The engine scores them by the statistics of those covered: places may differ a little until `maintain`."""
+    passages = _passages(shared_data, "en")
+    first = len(passages) * 4 // 5
+    insert(store, *(whole(f"p{n}", [text]) for n, text in enumerate(passages[:first])))
+    store.maintain()
+    insert(store, *(whole(f"p{n + first}", [text]) for n, text in enumerate(passages[first:])))
+    assert store.uncovered() > 0
+
+    def top(question: str) -> set[str]:
+        return {row["source"] for row, _ in store.lexical(analyse(question), 10, EVERYTHING)}
+
+    questions = _questions(shared_data, "en")
+    before = [top(question) for question in questions]
+    store.maintain()
+    assert store.uncovered() == 0
+    after = [top(question) for question in questions]
+    assert np.mean([len(a & b) / len(b) for a, b in zip(before, after, strict=True)]) > 0.85
+
+
 def _power_cut(root: Path, keep: set[str]) -> None:
     """Empty every file that was not flushed: the worst that a power cut leaves behind."""
     for folder, _, files in os.walk(root):

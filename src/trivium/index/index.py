@@ -13,6 +13,7 @@ Several processes may hold one knowledge base open; each sees the others' commit
 
 from __future__ import annotations
 
+import copy
 import json
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -109,6 +110,12 @@ class Index:
                     )
                 self._embedder = model
             return self._embedder
+
+    def snapshot(self) -> Self:
+        """Return this knowledge base as the latest commit left it, for reads that belong together."""
+        view = copy.copy(self)
+        view.store = self.store.snapshot()
+        return view
 
     # -- searching ----------------------------------------------------------------------------------------------
 

@@ -51,6 +51,7 @@ class Store:
     def __init__(self, root: Path, table: Any) -> None:
         self._root = root
         self._table = table
+        self.overtaken = False
         self._flusher = Flusher(root / f"{_TABLE}.lance")
         self.dimension: int = table.schema.field("vector").type.list_size
 
@@ -96,6 +97,16 @@ class Store:
         """A number that grows with every commit of any process."""
         return int(self._table.version)
 
+    def snapshot(self) -> Store:
+        """Return this store as its latest commit left it: what is read from it belongs together, whoever writes.
+
+        Where a purge deletes the old files under it, it goes on with the latest commit and says so: `overtaken`.
+        """
+        with _engine_errors(self._root):
+            table = _connect(self._root).open_table(_TABLE)
+            table.checkout(table.version)
+        return Store(self._root, table)
+
     # -- reading ------------------------------------------------------------------------------------------------
 
     def count(self, where: Where) -> int:
@@ -105,6 +116,11 @@ class Store:
     def count_with(self, column: Literal["vector", "tokens"], where: Where) -> int:
         """Return how many rows satisfy the condition and have a value in `column`."""
         return int(self._read(lambda: self._table.count_rows(f"({_sql(where)}) AND {column} IS NOT NULL")))
+
+    def uncovered(self) -> int:
+        """Return how many rows the lexical index does not cover; they are searched all the same, but slowly."""
+        stats = self._read(lambda: self._table.index_stats("tokens_idx"))
+        return 0 if stats is None else int(stats.num_unindexed_rows)
 
     def rows(self, where: Where, columns: Sequence[str]) -> list[dict[str, Any]]:
         """Return the named columns of the rows that satisfy the condition, in no order."""
@@ -153,6 +169,7 @@ class Store:
                 if not _is_missing_file(error):
                     raise _translate(error, self._root) from error
                 self._table.checkout_latest()
+                self.overtaken = True
         with _engine_errors(self._root):
             return action()
 

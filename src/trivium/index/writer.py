@@ -113,7 +113,7 @@ class Writer:
             if self._ready_chunks >= _COMMIT_CHUNKS or (due and self._ready):
                 self._commit()
         self._commit()
-        if self._wrote and not self._stop.is_set():
+        if not self._stop.is_set() and (self._wrote or self._index.store.uncovered()):
             with self._index.writing() as store:
                 store.maintain()
             self._index.pending.clear()
@@ -195,9 +195,11 @@ class Writer:
             self._tally.wrote(whole.record.source, len(whole.chunks), new=whole.record.id not in old)
 
     def _maintain_if_due(self, rows: int) -> None:
+        """Keep what the indexes do not cover to a quarter of the rows, and to what a search scans in no time."""
         self._rows_since += rows
         self._commits_since += 1
-        if self._rows_since >= _MAINTAIN_ROWS or self._commits_since >= _MAINTAIN_COMMITS:
+        many = min(_MAINTAIN_ROWS, max(_COMMIT_CHUNKS, self._index.store.count(every([])) // 4))
+        if self._rows_since >= many or self._commits_since >= _MAINTAIN_COMMITS:
             self._index.store.maintain()
             self._rows_since = self._commits_since = 0
 
