@@ -25,7 +25,7 @@ Progress = Callable[[str, int, int], None]
 """Called with a name, the bytes so far, and the bytes in all (0 when unknown)."""
 
 _ATTEMPTS = 4
-_BLOCK = 1 << 20
+_PAUSE = 0.5  # seconds before the second attempt; doubled at each further one
 _PARTIAL, _UNSATISFIABLE = 206, 416
 
 
@@ -132,7 +132,7 @@ def _fetch(
                 raise
             reason = str(error) or type(error).__name__
         log.info("%s: %s; trying again", name, reason)
-        time.sleep(0.5 * 2 ** (attempt - 1))
+        time.sleep(_PAUSE * 2 ** (attempt - 1))
 
 
 def _stream(
@@ -161,7 +161,7 @@ def _stream(
         total = total or done + int(response.headers.get("Content-Length", 0))
         try:
             with part.open("ab" if continues else "wb") as out:
-                for block in response.iter_bytes(_BLOCK):
+                for block in response.iter_bytes():
                     out.write(block)
                     done += len(block)
                     if progress:

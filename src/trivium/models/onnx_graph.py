@@ -241,7 +241,8 @@ def _attention(hidden: Floats, layer: Linear, heads: int) -> Floats:
 def _gelu(value: Floats) -> Floats:
     # The tanh form: near enough for the sample, and numpy has no error function.
     inner = 0.7978845608 * value * (1 + 0.044715 * value * value)
-    return (0.5 * value * (1 + np.tanh(inner))).astype(np.float32, copy=False)
+    result: Floats = (0.5 * value * (1 + np.tanh(inner))).astype(np.float32, copy=False)
+    return result
 
 
 def _relu(value: Floats) -> Floats:
