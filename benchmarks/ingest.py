@@ -21,24 +21,19 @@ from pathlib import Path
 from typing import Any
 
 from data import corpus
+from passages import MOST_TOKENS, token_counts
 from peers import CACHE, PEERS, TITLES, Worker, model_folder
 from results import busy, save, table
 
 BATCHES = (8, 16, 32, 64, 128, 256)
 LEAST_WORDS, MOST_WORDS = 75, 155  # about 110 on average, and below every system's limit of one chunk
-MOST_TOKENS = 185  # numbers and names cost more tokens than words do
 SHARE_TO_TRY = 4  # batch sizes are tried on one text in four
 
 
 def paragraphs(n: int) -> list[str]:
     """Return n SQuAD paragraphs of about 110 words, drawn by md5."""
-    from tokenizers import Tokenizer
-
-    tokenizer = Tokenizer.from_file(str(model_folder() / "tokenizer.json"))
-    tokenizer.no_truncation()
     texts = [p.text for p in corpus("squad") if LEAST_WORDS <= len(p.text.split()) <= MOST_WORDS]
-    encoded = tokenizer.encode_batch(texts)
-    fitting = [text for text, tokens in zip(texts, encoded, strict=True) if len(tokens.ids) <= MOST_TOKENS]
+    fitting = [text for text, tokens in zip(texts, token_counts(texts), strict=True) if tokens <= MOST_TOKENS]
     fitting.sort(key=lambda text: hashlib.md5(text.encode()).digest())
     if len(fitting) < n:
         raise SystemExit(f"There are {len(fitting)} paragraphs of that length, and {n} were asked for.")

@@ -14,17 +14,29 @@ import hashlib
 import re
 import sys
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from data import data_folder, questions, read_records
+from peers import model_folder
 
 WIDTH = 420  # characters of a window; a Chinese character counts three times
 LEAST = 90
+MOST_TOKENS = 185
+"""Tokens of the embedding model that are one chunk in every system, with Trivium's default chunk of 200."""
 _SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z\"'(\d])|(?<=[。！？；])|\n+")
 _CHINESE = re.compile(r"[\u3400-\u9fff]")
 _SKIPPED = ("docs", "ner", "pairs", "reversal_curse", "conflict")  # files for readers, tokens, variants of one text
+
+
+def token_counts(texts: Sequence[str]) -> list[int]:
+    """Return how many tokens of the embedding model each text has."""
+    from tokenizers import Tokenizer
+
+    tokenizer = Tokenizer.from_file(str(model_folder() / "tokenizer.json"))
+    tokenizer.no_truncation()
+    return [len(encoding.ids) for encoding in tokenizer.encode_batch(list(texts))]
 
 
 def windows(n: int) -> list[str]:
@@ -34,9 +46,13 @@ def windows(n: int) -> list[str]:
         SystemExit: the data folder holds less text than that.
     """
     found = {window for text in _texts(data_folder()) for window in _cut(text)}
-    if len(found) < n:
+    drawn = sorted(found, key=lambda window: hashlib.md5(window.encode("utf-8", "replace")).digest())
+    drawn = drawn[: n + n // 20 + 20]  # some are too long in tokens
+    counts = token_counts(drawn)
+    fitting = [window for window, tokens in zip(drawn, counts, strict=True) if tokens <= MOST_TOKENS][:n]
+    if len(fitting) < n:
         raise SystemExit(f"The data folder gives {len(found)} passages, and {n} were asked for.")
-    return sorted(found, key=lambda window: hashlib.md5(window.encode("utf-8", "replace")).digest())[:n]
+    return fitting
 
 
 def asked(n: int) -> list[str]:
