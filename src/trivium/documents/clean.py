@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 from trivium.documents.parts import Part
 
@@ -73,7 +74,7 @@ def _clean_text(part: Part) -> str:
 
 
 def clean_code(text: str) -> str:
-    """Return `text` with `\\n` line ends and without control characters; nothing else is touched."""
+    """Return `text` with plain line ends and without control characters; nothing else is touched."""
     return _TRAILING.sub("", _BREAKS.sub("\n", text).translate(_CODE)).strip("\n")
 
 
@@ -94,34 +95,66 @@ def clean_prose(text: str) -> str:
     return _BLANK_LINES.sub("\n\n", text).strip("\n").rstrip()
 
 
-def join_lines(lines: Sequence[str]) -> str:
+def join_lines(lines: Sequence[str], words: Mapping[str, int] | None = None) -> str:
     """Join the printed lines of one paragraph: hyphens at line ends are undone, Chinese takes no space.
 
-    A hyphen before a small letter is taken to be the printer's, unless the word before it is a number or already
-    has a hyphen (`state-of-the-` + `art`).
+    Args:
+        lines: printed lines; U+FFFE at the end of one stands for a hyphen that PDFium took for the printer's.
+        words: how often each word, in lower case, occurs in the document: it decides between `com-` + `pile`
+            (the printer's hyphen) and `year-` + `over` (the writer's).
     """
     text = ""
     for line in lines:
         line = line.strip()
         if not line:
             continue
-        if not text:
-            text = line
-        elif text.endswith("\ufffe"):
-            text = text[:-1] + line
-        else:
-            text = _joined(text, line)
-    return text.replace("\ufffe", "")
+        text = _joined(text, line, words or {}) if text else line
+    return text.rstrip("\ufffe").replace("\ufffe", "-")
 
 
-def _joined(text: str, line: str) -> str:
+def _joined(text: str, line: str, words: Mapping[str, int]) -> str:
     last, first = text[-1], line[0]
-    if last in "-\u2010\u00ad" and len(text) > 1 and text[-2].isalpha():
-        word = text.rsplit(None, 1)[-1]
-        if first.islower() and word.count("-") + word.count("\u2010") <= 1 and word[:-1].isalpha():
-            return text[:-1] + line
-        return text + line if first.isalnum() else f"{text} {line}"
+    if last in _HYPHENS and len(text) > 1 and text[-2].isalpha() and first.isalnum():
+        return text[:-1] + ("-" if _keeps_hyphen(text, line, words) else "") + line
+    if last == "\ufffe":
+        return text[:-1] + line
     return text + line if is_wide(last) and is_wide(first) else f"{text} {line}"
+
+
+_HYPHENS = "-\u2010\u00ad\ufffe"
+_WORD = re.compile(r"[^\W\d_]+")
+
+
+def _keeps_hyphen(text: str, line: str, words: Mapping[str, int]) -> bool:
+    """Whether the hyphen at the end of `text` is the writer's."""
+    before = text[:-1].rsplit(None, 1)[-1]
+    match = _WORD.match(line)
+    after = match.group() if match else ""
+    left = before.rsplit("-", 1)[-1].lstrip("(\"'“‘[").lower()
+    if not after or not after[0].islower() or "-" in before.strip("-"):
+        return True
+    if words.get(left + after.lower()):
+        return False
+    if words.get(f"{left}-{after.lower()}"):
+        return True
+    whole = min(words.get(left, 0), words.get(after.lower(), 0)) > 1 and min(len(left), len(after)) > 2
+    return whole and text[-1] != "\u00ad"
+
+
+def words_of(text: str) -> Mapping[str, int]:
+    """Count the words of a text, and the pairs that a hyphen joins, for `join_lines`."""
+    counts: dict[str, int] = {}
+    for match in re.finditer(r"[^\W\d_]+(?:-[^\W\d_]+)*", text.lower()):
+        word = match.group()
+        counts[word] = counts.get(word, 0) + 1
+        if "-" in word:
+            pieces = word.split("-")
+            for left, right in pairwise(pieces):
+                pair = f"{left}-{right}"
+                counts[pair] = counts.get(pair, 0) + (pair != word)
+                counts[left] = counts.get(left, 0) + 1
+            counts[pieces[-1]] = counts.get(pieces[-1], 0) + 1
+    return counts
 
 
 def is_wide(character: str) -> bool:

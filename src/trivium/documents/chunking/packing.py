@@ -60,7 +60,7 @@ def _best_cut(units: Sequence[Unit], at: int, covered: int, end: int, size: int)
         if place <= covered:
             break
         held -= units[place].tokens
-        if held < size * _LOWEST_FILL and not (units[best].cut == GLUED):
+        if held < size * _LOWEST_FILL and units[best].cut != GLUED:
             break
     return best
 
