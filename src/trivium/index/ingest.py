@@ -85,6 +85,7 @@ def _add_files(
             found.append(item)
     found = list(dict.fromkeys(found))
     tally.total += len(found)
+    tally.tell("")
 
     def changed() -> Iterator[Path]:
         for path in found:
@@ -103,6 +104,7 @@ def _add_files(
             if isinstance(result, DocumentError):
                 tally.fail(result.source, result.reason)
             else:
+                tally.tell(result.document.source)  # commits are seconds apart: show that files are being read
                 _add_document(index, writer, tally, result.document, result.sha256, options, known)
 
 
