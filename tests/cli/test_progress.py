@@ -45,8 +45,8 @@ def test_lines_in_a_log_are_few(monkeypatch) -> None:
             show(Progress(second, 20, 10 * second, 1, "a"))
     lines = screen.written.splitlines()
     assert lines == [
-        "5 of 20 files, 50 chunks, 10 chunks/s, 1 failed, about 15 s left",
-        "10 of 20 files, 100 chunks, 10 chunks/s, 1 failed, about 10 s left",
+        "5 of 20 files, 50 chunks, 10 chunks/s, 1 failed, 0:00:15 left",
+        "10 of 20 files, 100 chunks, 10 chunks/s, 1 failed, 0:00:10 left",
     ]
 
 

@@ -22,7 +22,7 @@ def adding(screen: Screen) -> Iterator[Callable[[Progress], None]]:
     if not screen.err.is_interactive:
         yield _AddLines(screen)
         return
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
     from rich.progress import Progress as Bar
 
     columns = (
@@ -31,26 +31,35 @@ def adding(screen: Screen) -> Iterator[Callable[[Progress], None]]:
         MofNCompleteColumn(),
         TextColumn("files  {task.fields[chunks]:,} chunks  {task.fields[rate]:,.0f}/s"),
         TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
+        TextColumn("{task.fields[left]}"),
         TextColumn("[dim]{task.fields[current]}", markup=True),
     )
     started = time.monotonic()
     with Bar(*columns, console=screen.err, transient=True) as bar:
-        task = bar.add_task("", total=None, chunks=0, rate=0.0, current="")
+        task = bar.add_task("", total=None, chunks=0, rate=0.0, left="", current="")
 
         def show(progress: Progress) -> None:
-            rate = progress.chunks / max(time.monotonic() - started, 1e-6)
+            passed = max(time.monotonic() - started, 1e-6)
             bar.update(
                 task,
                 total=progress.files_total,
                 completed=progress.files_done,
                 chunks=progress.chunks,
-                rate=rate,
+                rate=progress.chunks / passed,
+                left=_left(progress, passed),
                 current=_short(progress.current),
             )
 
         yield show
+
+
+def _left(progress: Progress, passed: float) -> str:
+    """Return the time left at the average pace so far: files are finished in bursts, a commit at a time."""
+    done, total = progress.files_done, progress.files_total
+    if not done or done >= total:
+        return ""
+    seconds = round(passed / done * (total - done))
+    return f"{seconds // 3600}:{seconds // 60 % 60:02}:{seconds % 60:02} left"
 
 
 def _short(source: str) -> str:
@@ -74,12 +83,11 @@ class _AddLines:
             return
         self._said = now
         passed = now - self._started
-        done, total = progress.files_done, max(progress.files_total, progress.files_done)
-        left = f", about {passed / done * (total - done):.0f} s left" if done else ""
+        left = _left(progress, passed)
         failed = f", {progress.failed} failed" if progress.failed else ""
         self._screen.say(
-            f"{done:,} of {total:,} files, {progress.chunks:,} chunks, {progress.chunks / passed:.0f} chunks/s"
-            f"{failed}{left}"
+            f"{progress.files_done:,} of {progress.files_total:,} files, {progress.chunks:,} chunks, "
+            f"{progress.chunks / passed:.0f} chunks/s{failed}{', ' if left else ''}{left}"
         )
 
 
