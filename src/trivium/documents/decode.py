@@ -153,9 +153,9 @@ def _codec(label: str) -> str:
 def _guess(data: bytes, declared: str) -> Decoded:
     """Choose the encoding whose text reads best; the declared one where its text is plausible."""
     sample = _sample(data)
-    if declared and declared not in ("utf-8", "utf-7"):
-        if _score(sample, declared, _script_of(declared)) > _MIN_PLAUSIBLE:
-            return _finish(data, declared)
+    known = declared and declared not in ("utf-8", "utf-7")
+    if known and _score(sample, declared, _script_of(declared)) > _MIN_PLAUSIBLE:
+        return _finish(data, declared)
     ranked = sorted(
         ((_score(sample, name, script) + gain, name) for name, script, gain in (*_WIDE, *_NARROW)), reverse=True
     )

@@ -41,7 +41,7 @@ def load(
     """Return the document in the file at `path`. For more than one file, keep a `Loader`.
 
     Args:
-        source: the name the document is known by; by default `path`, with invalid bytes shown as `\\\\xff`.
+        source: the name the document is known by; by default `path`, its invalid bytes escaped.
         ocr: `auto` reads pictures of text where tesseract is installed, `never` does not.
 
     Raises:

@@ -97,3 +97,28 @@ def _pattern_starts(code: str) -> list[tuple[int, str]]:
             pending = -1
         at += len(line) + 1
     return starts
+
+
+def inner_spans(code: str) -> list[Definition]:
+    """Return contiguous spans that cover one definition: its own lines, then one per definition inside it.
+
+    Those inside are found at the least indentation below the first line. Empty when there are none.
+    """
+    lines = code.split("\n")
+    depths = [len(line) - len(line.lstrip()) for line in lines[1:] if line.strip() and line[0] in " \t"]
+    if not depths:
+        return []
+    depth = min(depths)
+    body = "\n".join([" " * len(lines[0]), *(_dedented(line, depth) for line in lines[1:])])
+    # Each line keeps its length, so that the places in `body` are those in `code`.
+    starts = _pattern_starts(body)
+    if not starts:
+        return []
+    marks = [(0, ""), *starts]
+    ends = [start for start, _ in marks[1:]] + [len(code)]
+    return [(start, end, name) for (start, name), end in zip(marks, ends, strict=True) if code[start:end].strip()]
+
+
+def _dedented(line: str, depth: int) -> str:
+    """Return a line with its indentation at its end, so that its length stays."""
+    return line[depth:] + " " * depth if line[:depth].isspace() else " " + line[1:] if line else line

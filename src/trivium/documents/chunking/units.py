@@ -6,7 +6,7 @@ The text is tokenised once, a stretch at a time, so that a text of 200 MB does n
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -163,7 +163,7 @@ def _parts(
 
 def _glued(units: list[Unit], cut: int) -> list[Unit]:
     """Mark all but the first unit as belonging to it."""
-    return [Unit(u.start, u.end, u.tokens, cut if at == 0 else GLUED, u.kind) for at, u in enumerate(units)]
+    return [replace(unit, cut=cut if at == 0 else GLUED) for at, unit in enumerate(units)]
 
 
 def _table_units(text: str, start: int, end: int, counter: TokenCounter, size: int) -> list[Unit]:
@@ -190,29 +190,31 @@ def _code_units(text: str, start: int, end: int, counter: TokenCounter, size: in
     if counter.count(start, end) <= size:
         return [Unit(start, end, counter.count(start, end), BLOCK, "code")]
     units: list[Unit] = []
-    for number, (first, last, _) in enumerate(definition_spans(text[start:end])):
-        span = (start + first, start + last)
-        cut = BLOCK if number == 0 else PARAGRAPH
-        if counter.count(*span) <= size:
-            units.extend(_parts(text, [span], counter, size, cut, "code"))
-        else:
-            lines = _parts(text, _lines(text, *span), counter, size, SENTENCE, "code")
-            units.extend(
-                Unit(line.start, line.end, line.tokens, cut if at == 0 else line.cut, "code")
-                for at, line in enumerate(lines)
-            )
+    for first, last, _ in definition_spans(text[start:end]):
+        cut = PARAGRAPH if units else BLOCK
+        units.extend(span_units(text, (start + first, start + last), counter, size, cut))
     return units
 
 
+def span_units(text: str, span: Span, counter: TokenCounter, size: int, cut: int = PARAGRAPH) -> list[Unit]:
+    """Return a stretch of code as one unit where it fits, else as its lines; indentation is part of a line."""
+    stripped = strip(text, span)
+    if stripped is None:
+        return []
+    span = (span[0] if not text[span[0] : stripped[0]].count("\n") else stripped[0], stripped[1])
+    if counter.count(*span) <= size:
+        return [Unit(*span, counter.count(*span), cut, "code")]
+    units = _parts(text, _lines(text, *span), counter, size, SENTENCE, "code")
+    return [replace(unit, cut=cut) if at == 0 else unit for at, unit in enumerate(units)]
+
+
 def _lines(text: str, start: int, end: int) -> list[Span]:
-    """Return the lines of a span that hold anything."""
+    """Return the lines of a span that hold anything, with their indentation."""
     spans = []
     at = start
     for line in text[start:end].split("\n"):
-        stripped = strip(text, (at, at + len(line)))
-        if stripped:
-            # Indentation is part of a line of code.
-            spans.append((at, stripped[1]) if at + len(line) <= end else stripped)
+        if line.strip():
+            spans.append((at, at + len(line.rstrip())))
         at += len(line) + 1
     return spans
 
@@ -222,6 +224,6 @@ def _glue_headings(units: list[Unit]) -> list[Unit]:
     result: list[Unit] = []
     for unit in units:
         if result and result[-1].cut == HEADING and unit.cut != HEADING:
-            unit = Unit(unit.start, unit.end, unit.tokens, GLUED, unit.kind, unit.header)
+            unit = replace(unit, cut=GLUED)
         result.append(unit)
     return result

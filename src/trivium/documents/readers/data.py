@@ -45,11 +45,9 @@ def read_jsonl(text: str) -> Reading:
                 bad.append(number)
     if bad and not records:
         return read_json(text)
-    warning = (
-        f"{len(bad)} line{'s' * (len(bad) != 1)} of {len(bad) + len(records)} are not valid JSON, the first is line {bad[0]}"
-        if bad
-        else ""
-    )
+    warning = ""
+    if bad:
+        warning = f"{len(bad)} of {len(bad) + len(records)} lines are not valid JSON, the first is line {bad[0]}"
     return _records(records, (warning,) if warning else ())
 
 

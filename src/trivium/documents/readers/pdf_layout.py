@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 from trivium.documents.clean import is_wide, join_lines, words_of
 from trivium.documents.parts import PARAGRAPH, Part
@@ -178,7 +179,7 @@ def _broken(group: Sequence[Line], line: Line, following: Sequence[Line]) -> boo
 
 
 def _usual_gap(group: Sequence[Line]) -> float:
-    gaps = [b.y0 - a.y1 for a, b in zip(group, group[1:], strict=False)]
+    gaps = [b.y0 - a.y1 for a, b in pairwise(group)]
     return sum(gaps) / len(gaps) if gaps else 0.0
 
 

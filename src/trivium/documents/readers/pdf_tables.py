@@ -207,7 +207,7 @@ def _head(lines: Sequence[Line], start: int, floor: int, columns: Sequence[tuple
 
 
 def _joined_labels(grid: list[list[str]], words: Mapping[str, int]) -> list[list[str]]:
-    """Put the pieces of a cell that was printed on several lines together, where the next begins with a small letter."""
+    """Put together the pieces of a cell printed on several lines, where the next begins with a small letter."""
     result: list[list[str]] = []
     for row in grid:
         filled = [at for at, cell in enumerate(row) if cell]
