@@ -7,20 +7,35 @@ does not last 24 months", or "… 36 months". These functions name the parts tha
 from __future__ import annotations
 
 import re
-from functools import cache
 
 from trivium.text.normalise import normalise
 
 _DIGITS = re.compile(r"\d+(?:[.,:]\d+)*")
-_NUMBER_WORDS = {
-    word: value
-    for value, word in enumerate(
-        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
-        "seventeen eighteen nineteen".split()
-    )
-} | {
-    word: 10 * value
-    for value, word in enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split(), start=2)
+_UNITS = [
+    "zero",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+    "thirteen",
+    "fourteen",
+    "fifteen",
+    "sixteen",
+    "seventeen",
+    "eighteen",
+    "nineteen",
+]
+_TENS = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
+_NUMBER_WORDS = {word: value for value, word in enumerate(_UNITS)} | {
+    word: 10 * value for value, word in enumerate(_TENS, start=2)
 }
 _WORD_NUMBER = re.compile(
     rf"\b({'|'.join(sorted(_NUMBER_WORDS, key=len, reverse=True))})(?:[\s-]({'|'.join(list(_NUMBER_WORDS)[1:10])}))?\b"
@@ -40,7 +55,8 @@ _NEGATION = re.compile(
     r"fail(?:s|ed)? to|refuse[sd]? to|unable)\b|n['’]t\b"
 )
 _NOT_NEGATION = re.compile(
-    r"\bnot (?:only|just|merely|least)\b|\bno(?:\.|t to mention| later than| more than| less than| fewer than)|\bno doubt\b"
+    r"\bnot (?:only|just|merely|least)\b|\bno(?:\.|t to mention| later than| more than| less than| fewer than)|"
+    r"\bno doubt\b"
 )
 _HAN_NEGATION = re.compile(
     r"不(?![同仅但只少断久管论过如妨])|(?<!未)没(?:有)?|并非|绝非|而非|从未|尚未|未(?![来必])|无法|禁止|拒绝"
@@ -105,20 +121,11 @@ def names(sentence: str) -> frozenset[str]:
         if not word[0].isalpha() or not any(letter.isupper() for letter in word):
             continue
         marked = any(letter.isupper() for letter in word[1:]) or any(letter.isdigit() for letter in word)
-        if place > 0 or marked or (len(words) > 1 and words[1][0].isupper() and word.lower() not in _openers()):
+        if place > 0 or marked or (len(words) > 1 and words[1][0].isupper() and word.lower() not in _OPENERS):
             if word == "I" or word.startswith(("I'", "I’")):
                 continue
             found.add(normalise(re.sub(r"['’]s$", "", word)))
     return frozenset(found)
-
-
-@cache
-def _openers() -> frozenset[str]:
-    return frozenset(
-        "the a an in on at by for from of to as with after before during since until when while if although "
-        "according this that these those it he she they we you his her their its our yes no both each every some "
-        "all many most but and or however also".split()
-    )
 
 
 def negated(clause: str) -> bool:
@@ -129,6 +136,63 @@ def negated(clause: str) -> bool:
     )
 
 
+_OPENERS = frozenset(
+    [
+        "the",
+        "a",
+        "an",
+        "in",
+        "on",
+        "at",
+        "by",
+        "for",
+        "from",
+        "of",
+        "to",
+        "as",
+        "with",
+        "after",
+        "before",
+        "during",
+        "since",
+        "until",
+        "when",
+        "while",
+        "if",
+        "although",
+        "according",
+        "this",
+        "that",
+        "these",
+        "those",
+        "it",
+        "its",
+        "he",
+        "she",
+        "they",
+        "we",
+        "you",
+        "his",
+        "her",
+        "their",
+        "our",
+        "yes",
+        "no",
+        "both",
+        "each",
+        "every",
+        "some",
+        "all",
+        "many",
+        "most",
+        "much",
+        "and",
+        "but",
+        "or",
+        "however",
+        "also",
+    ]
+)
 _CLAUSE = re.compile(r"[,;:，；：、—]+\s*|\s+(?:but|although|though|whereas|while|because|which|who)\s+")
 
 

@@ -65,8 +65,16 @@ def neutralise(text: str) -> str:
     return _ROLE_MARK.sub(r"\1\2\3 \4", text)
 
 
-def frame(hits: Sequence[Hit], *, question: str, budget: int, count: CountTokens, plain: bool = False) -> Framed:
-    """Number, fence and fit passages into a budget of tokens, in the order given, which is that of importance.
+def frame(
+    hits: Sequence[Hit],
+    *,
+    question: str,
+    budget: int,
+    count: CountTokens,
+    plain: bool = False,
+    arrange: Callable[[Sequence[Hit]], list[Hit]] | None = None,
+) -> Framed:
+    """Number, fence and fit passages into a budget of tokens, those first in `hits` before the others.
 
     A passage that does not fit is cut at the end of a sentence where at least one fits; the rest are left out.
 
@@ -77,10 +85,10 @@ def frame(hits: Sequence[Hit], *, question: str, budget: int, count: CountTokens
         count: counts the tokens of a text as the model would.
         plain: one line a passage, without fences, for models that are too small to make sense of fences. Line
             breaks inside a passage become spaces, so that no passage can pose as another part of the prompt.
+        arrange: puts the passages that fit into the order in which they are shown.
     """
     code = fence_code(question, hits)
     shown: list[Hit] = []
-    blocks: list[str] = []
     left_out: list[str] = []
     cut: list[str] = []
     used = 0
@@ -91,10 +99,11 @@ def frame(hits: Sequence[Hit], *, question: str, budget: int, count: CountTokens
             continue
         if fitted is not hit:
             cut.append(hit.chunk.id)
-        block = _block(fitted, len(shown) + 1, code, plain)
-        used += count(block) + 1
+        used += count(_block(fitted, len(shown) + 1, code, plain)) + 1
         shown.append(fitted)
-        blocks.append(block)
+    if arrange is not None:
+        shown = arrange(shown)
+    blocks = [_block(hit, number, code, plain) for number, hit in enumerate(shown, start=1)]
     return Framed("\n".join(blocks), tuple(shown), tuple(left_out), tuple(cut), used)
 
 

@@ -1,22 +1,22 @@
-"""How to ask a model of a given size: which prompt, how many passages, and what to do when it invents.
+"""How to ask a model of a given size: which prompt, how many passages, and how far to trust it.
 
 A model of a few hundred million parameters loses its way in a long prompt, reads a CPU's few hundred tokens a second
-and makes things up; it is given the few sentences that matter, asked for one sentence, and where it says what no
-passage supports, the best sentence of the passages is quoted instead. A larger model is given whole passages and
-the last word, and what it says without support is marked.
+and makes things up. It is shown the one sentence that most likely holds the answer and may only copy from it
+(`extract.py`); where it does not, the sentence itself is quoted. A larger model is shown whole passages and has the
+last word, and what it says without support is marked.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from trivium.models.base import Chat
 from trivium.text.language import scripts
 
 _PARAMETERS = re.compile(r"(?<![A-Za-z0-9])(\d+(?:[._]\d+)?)([MmBb])(?![A-Za-z0-9])")
-_SMALL = 1.5e9
-_TOKENS_PER_LETTER = 1.2
+_SMALL = 1e9
+_TOKENS_PER_CHARACTER = 1.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Manner:
         max_tokens: of the answer.
         stop: strings that end the answer.
         plain: whether passages are shown without fences.
-        quotes: whether a sentence of the passages stands in for an answer that they do not support.
+        extracts: whether the answer is copied from a sentence of the passages, or is that sentence.
     """
 
     prompt: str
@@ -39,11 +39,16 @@ class Manner:
     max_tokens: int
     stop: tuple[str, ...] = ()
     plain: bool = False
-    quotes: bool = False
+    extracts: bool = False
+
+    def freely(self) -> Manner:
+        """Return the manner in which the model says what it likes."""
+        return replace(self, extracts=False)
 
 
-SMALL = Manner("grounded_small", budget=320, passages=3, max_tokens=64, stop=("\n",), plain=True, quotes=True)
+SMALL = Manner("grounded_small", budget=600, passages=3, max_tokens=64, stop=("\n",), plain=True, extracts=True)
 LARGE = Manner("grounded", budget=6000, passages=12, max_tokens=512)
+CLOSED_BOOK = Manner("closed_book", budget=0, passages=0, max_tokens=256)
 
 
 def parameters(name: str) -> float | None:
@@ -55,7 +60,7 @@ def parameters(name: str) -> float | None:
 
 
 def manner_for(chat: Chat) -> Manner:
-    """Return how to ask this model: as a small one where its name tells fewer than 1.5 billion parameters."""
+    """Return how to ask this model: as a small one where its name tells fewer than a billion parameters."""
     size = parameters(chat.name)
     return SMALL if size is not None and size < _SMALL else LARGE
 
@@ -63,4 +68,4 @@ def manner_for(chat: Chat) -> Manner:
 def reads(chat: Chat, text: str) -> bool:
     """Whether the model's vocabulary covers the script of `text`: it does not where letters fall into bytes."""
     letters = sum(scripts(text).values())
-    return letters == 0 or chat.count_tokens(text) <= _TOKENS_PER_LETTER * len(text)
+    return letters == 0 or chat.count_tokens(text) <= _TOKENS_PER_CHARACTER * len(text)

@@ -7,6 +7,7 @@ the question, and what it adds is what must be proved.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -84,7 +85,7 @@ class _Claim:
         """Return how good a proof a run is beside those that hold `held`: its words, its bearing, its brevity."""
         merit = self.share(held | run.terms) + 0.25 * _share(self._asked, run.terms)
         merit += 0.1 * bool(self._numbers) * (len(self._numbers & run.numbers) / max(len(self._numbers), 1))
-        return merit - 0.0005 * len(run.text) ** 0.5 * 2
+        return merit - 0.001 * math.sqrt(len(run.text))
 
     def objection(self, proofs: list[Quotable]) -> str:
         """Return what stands against the claim given these proofs, or ""."""

@@ -9,7 +9,6 @@ result is a hit whose chunk is an exact span of its document.
 from __future__ import annotations
 
 import math
-import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -18,48 +17,12 @@ import numpy as np
 
 from trivium.models.base import Embedder
 from trivium.text.content import content_terms
+from trivium.text.kinds import kind_asked
 from trivium.text.sentences import sentence_spans
 from trivium.text.tokens import analyse
 from trivium.types import Hit, Span
 
-_NUMBER = (
-    r"\d|\b(?:two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|twenty|thirty|forty|fifty|sixty|hundred|"
-    r"thousand|million|billion|half|dozens?)\b|[一二两三四五六七八九十百千万亿几]+[个名位人年月日天次种座部届层米公千克吨岁小分]"
-)
-_TIME = (
-    r"\b\d{3,4}s?\b|\d{1,2}:\d\d|\b(?:January|February|March|April|May|June|July|August|September|October|November|"
-    r"December|Monday|Tuesday|Wednesday|Thursday|Friday|Saturday|Sunday|century|years?|months?|weeks?|days?|hours?)\b|"
-    r"[\d一二三四五六七八九十〇零]+[年月日号点]|世纪|年代|时期"
-)
-_NAME = r"(?<=[a-z,;:)] )[\"“(]?[A-Z][\w'-]*|^[A-Z][\w'-]* [A-Z]"
-KINDS: tuple[tuple[str, re.Pattern[str], re.Pattern[str]], ...] = tuple(
-    (name, re.compile(asked, re.IGNORECASE), re.compile(held))
-    for name, asked, held in (
-        (
-            "number",
-            r"\bhow (?:many|much|long|old|far|tall|high|big|large|deep|wide|often|fast|hot|cold|heavy)\b|"
-            r"\bwhat (?:percent|number|amount|age|size|distance|temperature|price|cost|population)|多少|几[个名位年月天次种]|"
-            r"多[长久大高远深重快]|百分之几",
-            _NUMBER,
-        ),
-        (
-            "time",
-            r"\bwhen\b|\b(?:what|which) (?:year|date|day|month|century|decade|time)\b|什么时候|何时|哪[一]?[年天日]|几[月号点]|时间",
-            _TIME,
-        ),
-        (
-            "person or place",
-            r"\b(?:who|whom|whose|where)\b|\b(?:what|which) (?:country|city|state|person|company)\b",
-            _NAME,
-        ),
-    )
-)
 _WORDS, _MEANING, _KIND = 1.0, 1.0, 0.15
-
-
-def kind_asked(question: str) -> tuple[str, re.Pattern[str]] | None:
-    """Return the kind of thing a question asks for, with the pattern of its presence; None where that is open."""
-    return next(((name, held) for name, asked, held in KINDS if asked.search(question)), None)
 
 
 def best_sentences(question: str, hits: Sequence[Hit], *, embedder: Embedder | None = None) -> list[Hit]:
@@ -83,7 +46,7 @@ def best_sentences(question: str, hits: Sequence[Hit], *, embedder: Embedder | N
     kind = kind_asked(question)
     found = []
     for place, (hit, span) in enumerate(places):
-        held = float(kind is not None and kind[1].search(texts[place]) is not None)
+        held = float(kind is not None and kind.in_sentence.search(texts[place]) is not None)
         scores = {"words": words[place], "meaning": float(meaning[place]), "kind": held}
         score = _WORDS * scores["words"] + _MEANING * scores["meaning"] + _KIND * held
         found.append(replace(narrowed(hit, span), score=score, scores={**hit.scores, **scores}))

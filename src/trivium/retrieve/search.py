@@ -9,9 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from trivium.errors import UnknownName, UsageError
+from trivium.models.base import Vectors
 from trivium.retrieve.fuse import reciprocal_rank_fusion, weighted_score_fusion
 from trivium.types import Hit
 
@@ -27,11 +29,19 @@ MODES = ("hybrid", "dense", "lexical")
 
 QUESTION_LIMIT = 4000
 """Characters of a question that are searched with; of a longer one, its beginning and its end."""
-UNREADABLE = 0.3
-"""The share of unknown tokens from which the embedder counts as unable to read the question."""
+UNREADABLE = 0.15
+"""The share of unknown words from which the embedder counts as unable to read the question.
+
+With the embedded English model, no question of SQuAD, XQuAD en, Cranfield, HotpotQA or 2Wiki has an unknown word;
+of those of XQuAD zh and CMRC 2018 the least has 25%, half have 67%, and of DuReader's the least has 17%.
+"""
 WEIGHTS: Mapping[str, float] = {"dense": 0.5, "lexical": 0.5}
-DEPTH = 50
-"""Hits that each arm gives to the fusion, at least."""
+"""Weights of the score fusion. nDCG@10 on the development halves, dense / lexical / fused: SQuAD 0.784 / 0.847 / 0.888,
+XQuAD en 0.950 / 0.974 / 0.989, Cranfield 0.403 / 0.415 / 0.447, HotpotQA 0.784 / 0.813 / 0.840, 2Wiki 0.680 /
+0.717 / 0.750; reciprocal rank fusion reaches 0.855, 0.980, 0.446, 0.816 and 0.730.
+"""
+DEPTH = 30
+"""Hits that each arm gives to the fusion, at least: more change nothing."""
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202f\u2060-\u206f\ufeff\ufff9-\ufffb]+")
 
@@ -64,7 +74,7 @@ def search(
     *,
     k: int = 10,
     mode: str = "hybrid",
-    where: Where | None = None,
+    where: str | Where | None = None,
     principals: Sequence[str] | None = None,
     fusion: str = "weighted",
     weights: Mapping[str, float] | None = None,
@@ -77,13 +87,14 @@ def search(
         k: how many.
         mode: "hybrid", "dense" or "lexical". A hybrid search leaves the dense arm out when the embedder does not
             know the question's words (Chinese with an English embedder).
-        where: a condition on metadata, from `trivium.index`.
+        where: a filter expression or a condition on metadata (see `trivium.index.filters`).
         principals: who asks; None is an unknown asker, who sees what everyone may read.
         fusion: "weighted" or "rrf".
         weights: of the arms "dense" and "lexical".
 
     Raises:
         UsageError: the question is empty, `k` is below 1, or a name is not one of those above.
+        FilterError: `where` does not parse.
     """
     if k < 1:
         raise UsageError(f"A search for {k} hits was asked.", "Ask for 1 or more.")
@@ -93,19 +104,44 @@ def search(
         raise UnknownName("fusion", fusion, FUSIONS)
     question = clean_question(question)
 
-    def dense(n: int) -> list[Hit]:
-        vector = index.embedder.embed_query(question)
-        return index.dense(vector, n=n, where=where, principals=principals)
-
-    def lexical(n: int) -> list[Hit]:
-        return index.lexical(question, n=n, where=where, principals=principals)
-
+    if mode == "lexical" or (mode == "hybrid" and not can_read(index, question)):
+        return index.lexical(question, n=k, where=where, principals=principals)
     if mode == "dense":
-        return dense(k)
-    if mode == "lexical" or not can_read(index, question):
-        return lexical(k)
-    depth = max(DEPTH, 2 * k)
-    with ThreadPoolExecutor(1) as other:  # the engine and the embedder both let go of the interpreter's lock
-        words = other.submit(lexical, depth)
-        arms = {"dense": dense(depth), "lexical": words.result()}
+        vector = index.embedder.embed_query(question)
+        return index.dense(vector, n=k, where=where, principals=principals)
+    arms = _both_arms(index, question, max(DEPTH, 2 * k), where, principals, complete=fusion == "weighted")
     return FUSIONS[fusion](arms, weights=WEIGHTS if weights is None else weights)[:k]
+
+
+def _both_arms(
+    index: Index,
+    question: str,
+    n: int,
+    where: str | Where | None,
+    principals: Sequence[str] | None,
+    complete: bool,
+) -> dict[str, list[Hit]]:
+    """Return n hits of each arm, which run at once: engine and embedder both let go of the interpreter's lock.
+
+    Args:
+        complete: whether hits of the lexical arm also get their cosine (their `scores["dense"]`), as score fusion
+            wants it: on 2Wiki it raises nDCG@10 from 0.721 to 0.750.
+    """
+    with ThreadPoolExecutor(1) as other:
+        found = other.submit(index.lexical, question, n=n, where=where, principals=principals)
+        vector = index.embedder.embed_query(question)
+        dense = index.dense(vector, n=n, where=where, principals=principals)
+        lexical = found.result()
+    if complete:
+        lexical = _with_cosine(index, vector, lexical, {hit.chunk.id for hit in dense})
+    return {"dense": dense, "lexical": lexical}
+
+
+def _with_cosine(index: Index, vector: Vectors, hits: Sequence[Hit], known: set[str]) -> list[Hit]:
+    vectors = index.vectors([hit.chunk.id for hit in hits if hit.chunk.id not in known])
+    return [
+        replace(hit, scores={**hit.scores, "dense": float(vectors[hit.chunk.id] @ vector)})
+        if hit.chunk.id in vectors
+        else hit
+        for hit in hits
+    ]

@@ -1,0 +1,50 @@
+"""The model alone: the road to compare grounding and tuning with (Roberts et al. 2020, arXiv:2002.08910)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from trivium import prompts
+from trivium.generate.answer import Draft
+from trivium.generate.language import language_name
+from trivium.generate.manner import CLOSED_BOOK
+from trivium.generate.speak import OnText, speak
+from trivium.models.base import Chat, Reranker
+from trivium.patterns.run import Run
+from trivium.retrieve.search import clean_question
+from trivium.types import Answer, Message, Step
+
+if TYPE_CHECKING:
+    from trivium.index import Index
+    from trivium.index.where import Where
+
+
+def closed_book(
+    question: str,
+    *,
+    chat: Chat,
+    index: Index | None = None,
+    k: int = 0,
+    principals: Sequence[str] | None = None,
+    where: str | Where | None = None,
+    history: Sequence[Message] = (),
+    on_text: OnText | None = None,
+    reranker: Reranker | None = None,
+) -> Answer:
+    """Answer from the model's own memory: nothing is retrieved and nothing can be cited.
+
+    Of the arguments only `question`, `chat`, `history` and `on_text` are used; the others make every pattern
+    callable alike.
+
+    Raises:
+        UsageError: the question is empty.
+        ModelError: the model failed.
+    """
+    run = Run()
+    asked = clean_question(question)
+    system, user = prompts.fill("closed_book", question=asked, language=language_name(asked))
+    run.generate()
+    said = speak(chat, [system, *history, user], CLOSED_BOOK, on_text)
+    step = Step("generate", {"model": chat.name, "finish": said.finish_reason})
+    return run.finish(question, Draft(said.text.strip(), usage=said.usage, steps=(step,)))
