@@ -19,6 +19,7 @@ pytestmark = pytest.mark.attack
 
 ADDER = Path(__file__).with_name("adder.py")
 KILLS = 40
+BATCH = 256
 
 
 def _start(kb: Path, log: Path, docs: Path) -> subprocess.Popen[str]:
@@ -54,7 +55,6 @@ def test_kills_at_random_moments(shared_data: Path, tmp_path: Path) -> None:
     kills = run = 0
     while kills < KILLS:
         kb, log = tmp_path / f"kb{run}", tmp_path / f"log{run}"
-        kills_here = 0
         while kills < KILLS:
             victim = _start(kb, log, docs)
             try:
@@ -63,7 +63,6 @@ def test_kills_at_random_moments(shared_data: Path, tmp_path: Path) -> None:
                 victim.send_signal(signal.SIGKILL)
                 victim.wait()
                 kills += 1
-                kills_here += 1
                 _check(kb, log)
             else:
                 break
@@ -73,16 +72,16 @@ def test_kills_at_random_moments(shared_data: Path, tmp_path: Path) -> None:
         _check(kb, log)
         base = trivium.open(kb, embedder=FakeEmbedder(), create=False)
         assert {(d.source, d.chunks) for d in base.documents()} == {(d.source, d.chunks) for d in wanted}
-        _embedded_once(log, tmp_path / "reference.log", kills_here)
+        _embedded_once(log, tmp_path / "reference.log")
         run += 1
 
 
-def _embedded_once(log: Path, reference: Path, kills: int) -> None:
-    """Only the batch that a kill caught between the model and the disk may have been embedded again."""
+def _embedded_once(log: Path, reference: Path) -> None:
+    """Only a batch that a kill caught between the model and the disk, a few milliseconds, may be embedded again."""
     times, usual = Counter(_lines(log, "embedded")), Counter(_lines(reference, "embedded"))
     again = sum((times - usual).values())
     assert set(times) == set(usual)
-    assert again <= kills * 256, f"{again} texts embedded again after {kills} kills"
+    assert again <= 2 * BATCH, f"{again} of {usual.total()} texts embedded again"
 
 
 def test_what_is_done_is_not_embedded_again(shared_data: Path, tmp_path: Path) -> None:
