@@ -36,7 +36,7 @@ _SCALARS = {
 }  # fmt: skip
 _STRING, _ARRAY, _UINT32, _INT32, _FLOAT32, _BOOL, _UINT64 = 8, 9, 4, 5, 6, 7, 10
 _ALIGNMENT = 32
-_CONTROL_TOKEN, _USER_TOKEN = 3, 4
+_CONTROL_TOKEN = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +170,7 @@ def special_tokens(path: Path) -> tuple[str, ...]:
     special = {
         text
         for text, kind in zip(tokens, kinds, strict=False)
-        if kind in (_CONTROL_TOKEN, _USER_TOKEN) and len(text) > 1 and not text.isspace()
+        if kind == _CONTROL_TOKEN and len(text) > 1 and not text.isspace()
     }
     return tuple(sorted(special, key=lambda text: (-len(text), text)))
 

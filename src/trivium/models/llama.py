@@ -215,7 +215,7 @@ def _facts(path: Path, kind: str) -> dict[str, Any]:
         if key in ("general.type", "general.architecture") or name == "context_length":
             facts[name] = value
     if facts["type"] != kind:
-        raise ModelError(f"{path} holds a {facts['type']}, not a {kind}.", f"Give the path of a {kind} in GGUF.")
+        raise ModelError(f"{path} is of the type {facts['type']}, not {kind}.", f"Give the path of a GGUF {kind}.")
     return facts
 
 
