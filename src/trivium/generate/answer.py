@@ -9,12 +9,12 @@ from trivium import prompts
 from trivium.errors import ContextOverflow
 from trivium.generate.cite import Citer, ReadDocument, cite
 from trivium.generate.evidence import Evidence, Quotable
-from trivium.generate.extract import extract as copied
-from trivium.generate.extract import extractable
+from trivium.generate.extract import extract, extractable
 from trivium.generate.frame import Framed, fence_code, frame
 from trivium.generate.language import language_name, refusal_text
 from trivium.generate.manner import Manner, reads
 from trivium.generate.markers import without_markers
+from trivium.generate.quote import passage_from, quoted
 from trivium.generate.refuse import says_nothing
 from trivium.generate.speak import OnText, speak
 from trivium.models.base import Chat
@@ -76,7 +76,7 @@ def answer(
         ModelError: the model failed.
     """
     if manner.extracts:
-        return _extracted(question, sentences, chat, read, on_text)
+        return _extracted(question, passages, sentences, chat, read, on_text)
     framed = _framed(question, passages, chat, manner, arrange)
     messages = _messages(question, framed, manner, passages, history)
     draft = _spoken(question, messages, Evidence(passages), chat, manner, read, on_text)
@@ -149,32 +149,30 @@ def _spoken(
 
 
 def _extracted(
-    question: str, sentences: Sequence[Hit], chat: Chat, read: ReadDocument, on_text: OnText | None
+    question: str,
+    passages: Sequence[Hit],
+    sentences: Sequence[Hit],
+    chat: Chat,
+    read: ReadDocument,
+    on_text: OnText | None,
 ) -> Draft:
     """A small model: words that it copies from the best sentence, or else that sentence as a quotation."""
-    citer = Citer(read)
-    numbered = ((hit, citer.number(Quotable(hit, hit.chunk.start, hit.chunk.end))) for hit in sentences)
-    best, number = next(((hit, number) for hit, number in numbered if number is not None), (None, 0))
-    if best is None:
+    if not sentences:
         return refuse(question, "no sentence to quote", on_text)
-    detail: dict[str, object] = {"chunk": best.chunk.id, "start": best.chunk.start, "end": best.chunk.end}
-    text, usage = "", Usage()
+    best, why, said, usage = sentences[0], "", "", Usage()
     if not extractable(question):
-        detail["reason"] = "the question asks for more than a few words"
+        best, why = passage_from(best, passages), "the question asks for more than a few words"
     elif not reads(chat, question):
-        detail["reason"] = "the model's vocabulary does not cover the question's script"
+        why = "the model's vocabulary does not cover the question's script"
     else:
-        extract = copied(question, best.chunk.text, chat, kind_asked(question))
-        text, usage = extract.text, extract.said.usage
-        detail |= {"model": chat.name, "said": extract.said.text, "objection": extract.objection}
-    text = f"{text} [{number}]" if text else quoted(best.chunk.text, number)
+        found = extract(question, best.chunk.text, chat, kind_asked(question))
+        said, usage, why = found.text, found.said.usage, found.objection
+    citer = Citer(read)
+    number = citer.number(Quotable(best, best.chunk.start, best.chunk.end))
+    if number is None:
+        return refuse(question, "the document has changed since the search", on_text, usage)
+    text = f"{said} [{number}]" if said else quoted(best.chunk.text, number)
     if on_text is not None:
         on_text(text)
-    step = Step("extract" if not text.startswith("“") else "quote", detail)
+    step = Step("extract" if said else "quote", {"model": chat.name, "objection": why, "chunk": best.chunk.id})
     return Draft(text, False, tuple(citer.citations), (), usage, (step,))
-
-
-def quoted(sentence: str, number: int) -> str:
-    """Return a sentence on one line in quotation marks, with its marker: `“It lasts 24 months.” [1]`."""
-    words = " ".join(sentence.split())
-    return f"“{words}” [{number}]"

@@ -51,7 +51,7 @@ def features(question: str, evidence: Evidence, best: Hit | None) -> dict[str, f
     Args:
         question: plain text.
         evidence: the retrieved passages, best first.
-        best: the best sentence, with the scores of `trivium.retrieve.compress.best_sentences`.
+        best: the best sentence, with the scores of `trivium.retrieve.sentences.best_sentences`.
     """
     hits = evidence.hits[:_TOP]
     weights = evidence.weights(content_terms(question))

@@ -13,12 +13,12 @@ from trivium.generate.refuse import judge
 from trivium.generate.speak import OnText
 from trivium.models.base import Chat, Reranker
 from trivium.patterns.run import Reader, Run, found
-from trivium.retrieve.compress import best_sentences
 from trivium.retrieve.dedupe import dedupe
 from trivium.retrieve.expand import small_to_big
 from trivium.retrieve.order import lost_in_the_middle
 from trivium.retrieve.rerank import rerank
 from trivium.retrieve.search import can_read, clean_question, search
+from trivium.retrieve.sentences import best_sentences
 from trivium.types import Answer, Hit, Message
 
 if TYPE_CHECKING:
