@@ -12,7 +12,7 @@ from trivium.documents.clean import clean
 from trivium.documents.decode import decode
 from trivium.documents.limits import Limits
 from trivium.documents.parts import Part, Reading, Unreadable, assemble
-from trivium.documents.readers import book, image, mail, office, pdf, plain, tabular, web
+from trivium.documents.readers import book, image, mail, office, pdf, plain, slides, tabular, web
 from trivium.documents.readers import data as data_reader
 from trivium.documents.sniff import BY_EXTENSION, MEDIA_TYPES, extension_of, sniff
 from trivium.text.language import detect
@@ -62,7 +62,7 @@ def parse(data: bytes, name: str, *, limits: Limits | None = None, ocr: Ocr = "a
         pages=joined.pages,
         headings=joined.headings,
         blocks=joined.blocks,
-        title=_line(reading.title),
+        title=_line(reading.title) or _first_heading(parts),
         author=_line(reading.author),
         created=reading.created,
         modified=reading.modified,
@@ -80,6 +80,8 @@ def _read(data: bytes, kind: str, name: str, limits: Limits, ocr: Ocr) -> Readin
         check_archive(data, limits)
     if kind == "pdf":
         return pdf.read_pdf(data, ocr=ocr != "never")
+    if kind == "pptx":
+        return slides.read_slides(data)
     if kind == "epub":
         return book.read_book(data)
     if kind == "eml":
@@ -117,6 +119,11 @@ def _media_type(data: bytes, kind: str) -> str:
         if data.startswith(magic):
             return f"image/{name}"
     return "image/tiff"
+
+
+def _first_heading(parts: list[Part]) -> str:
+    """Return the heading that opens a document, to name it where its properties do not."""
+    return next((part.text for part in parts[:3] if part.kind == "heading" and part.level <= 2), "")
 
 
 def _line(text: str) -> str:

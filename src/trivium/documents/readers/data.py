@@ -142,12 +142,23 @@ def read_xml(text: str) -> Reading:
     """
     text = re.sub(r"\A\s*<\?xml[^>]*\?>", "", text)
     try:
-        root = ElementTree.fromstring(text)
+        root = _tree(text)
     except (ElementTree.ParseError, ValueError, RecursionError) as error:
         return _tagless(text, str(error))
     parts = list(_elements(root, 0))
     title = next((item.text.strip() for item in root.iter() if _name(item) == "title" and item.text), "")
     return Reading(parts, title=title)
+
+
+def _tree(text: str) -> ElementTree.Element:
+    """Parse XML; the commonest fault, a bare `&` in an address, is mended."""
+    try:
+        return ElementTree.fromstring(text)
+    except ElementTree.ParseError:
+        mended = _BARE_AMPERSAND.sub("&amp;", text)
+        if mended == text:
+            raise
+        return ElementTree.fromstring(mended)
 
 
 def _name(element: ElementTree.Element) -> str:
@@ -166,9 +177,9 @@ def _elements(element: ElementTree.Element, depth: int) -> Iterator[Part]:
                 leaves = []
             yield from _elements(child, depth + 1)
         else:
-            content = " ".join("".join(child.itertext()).split())
+            content = _without_tags(" ".join("".join(child.itertext()).split()))
             if content:
-                leaves.append(f"{_name(child)}: {_without_tags(content)}")
+                leaves.append(f"{_name(child)}: {content}")
     own = " ".join((element.text or "").split())
     if own and not len(element):
         leaves.append(_without_tags(own))
@@ -197,6 +208,7 @@ def _without_tags(text: str) -> str:
     return " ".join(_ENTITY.sub(" ", _TAG.sub(" ", text)).split())
 
 
+_BARE_AMPERSAND = re.compile(r"&(?!(?:amp|lt|gt|quot|apos|#\d+|#x[0-9a-fA-F]+);)")
 _TAG = re.compile(r"<(?:!--.*?--|[/?!]?[A-Za-z][^<>]*)>", re.S)
 _ENTITY = re.compile(r"&nbsp;|&#160;")
 

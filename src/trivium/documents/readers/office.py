@@ -1,4 +1,4 @@
-"""Word, PowerPoint, Excel, OpenDocument, RTF, Outlook and old Office files, through kreuzberg.
+"""Word, Excel, OpenDocument, RTF, Outlook and old Office files, through kreuzberg.
 
 Kreuzberg's Markdown escapes and pads for the eye; its tree of nodes holds the same content plainly, and parts are
 made from that. https://docs.kreuzberg.dev
@@ -20,7 +20,7 @@ _MARKED = re.compile("\u241epage (\\d+)\u241e")
 _BOLD = re.compile(r"\*\*")
 _IMAGE = re.compile(r"!\[(.*?)\]\(.*?\)", re.S)
 _SHEETS = frozenset({"xlsx", "xls", "ods"})
-_SLIDES = frozenset({"pptx", "ppt", "odp"})
+_SLIDES = frozenset({"ppt", "odp"})
 _EMPTY_SHARE = 0.5
 
 

@@ -14,6 +14,7 @@ _MIN_ROWS = 3
 _MAX_SINGLES = 3
 _PROSE = 60
 _LONG_CELL = 45
+_ACROSS = 40
 _PREFIX = re.compile(r"[$€£¥₹(]|US\$|HK\$|RMB")
 _SUFFIX = re.compile(r"[%)]|%\)|x|pts|bps")
 _LEADER = re.compile(r"(?:\s*[.·…_]\s*){4,}")
@@ -79,7 +80,7 @@ def _region(lines: Sequence[Line], start: int, end: int, floor: int, words: Mapp
     if len(many) < (_MIN_ROWS if wide < 3 else 2):
         return None
     columns = _columns(many)
-    if len(columns) < 2 or not _aligned(many, columns):
+    if len(columns) < 2 or not _aligned(rows, columns):
         return None
     if len(columns) == 2 and median(len(s.text) for row in many for s in row) > _LONG_CELL:
         return Region(start, end, [], _prose_columns(rows, columns))
@@ -143,12 +144,13 @@ def _columns(rows: Sequence[Sequence[Segment]]) -> list[tuple[float, float]]:
 
 
 def _aligned(rows: Sequence[Sequence[Segment]], columns: Sequence[tuple[float, float]]) -> bool:
-    """Whether nearly each segment has a column to itself in its row."""
+    """Whether nearly each segment has a column to itself in its row, and no long one runs across columns."""
     good = total = 0
     for row in rows:
         places = [_place(segment, columns) for segment in row]
+        across = sum(len(s.text) > _ACROSS and sum(s.x0 < x1 and s.x1 > x0 for x0, x1 in columns) > 1 for s in row)
         total += len(row)
-        good += len(set(places))
+        good += len(set(places)) - across
     return good >= 0.9 * total
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from html.parser import HTMLParser
 
 from trivium.documents.parts import Part, Reading
+from trivium.documents.readers.web_tables import OpenTable, grid, in_cell, span
 from trivium.documents.structure import table
 
 CHARSET = re.compile(rb"""<meta\b[^>]{0,400}?\bcharset\s*=\s*["']?\s*([\w.:-]+)""", re.I)
@@ -32,9 +33,10 @@ _MENU_TAGS = frozenset({"nav"})
 _MENU_ROLES = frozenset({"navigation", "menu", "menubar", "search", "banner", "contentinfo"})
 _MENU_CLASS = re.compile(
     r"(?:^|\s)(?:nav|navbar|navbox|navigation|menu|breadcrumbs?|noprint|no-print|skip-link|mw-jump-link|mw-editsection"
-    r"|mw-portlet|vector-dropdown|vector-toc|vector-page-toolbar|cookie-banner|reference)(?:-\w[\w-]*)?(?:\s|$)",
+    r"|mw-portlet|vector-dropdown|vector-toc|vector-page-toolbar|cookie-banner|sidebar|catlinks|printfooter)(?:-\w[\w-]*)?(?:\s|$)",
     re.I,
 )
+_NOTE_MARKS = frozenset({"reference", "mw-cite-backlink"})
 _VOID = frozenset(
     ["area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param", "source", "track", "wbr"]
 )
@@ -92,8 +94,6 @@ _BLOCKS = frozenset(
     ]
 )
 _CELLS = frozenset({"td", "th"})
-_MAX_SPAN = 100
-_MAX_CELLS = 200_000
 _MAIN_SHARE = 0.4
 _ALT_WORDS = 3
 
@@ -127,15 +127,11 @@ def read_html(text: str, *, fragment: bool = False) -> Reading:
 
 
 @dataclass(slots=True)
-class _Table:
-    """A table while it is open: rows of cells, each with its text and its spans."""
+class _List:
+    """A list while it is open."""
 
-    rows: list[list[tuple[str, int, int]]] = field(default_factory=list)
-    cell: list[Part] | None = None
-    spans: tuple[int, int] = (1, 1)
-    heads: int = 0
-    nested: bool = False
-    presentation: bool = False
+    ordered: bool
+    items: int = 0
 
 
 class _Page(HTMLParser):
@@ -150,11 +146,12 @@ class _Page(HTMLParser):
         self.language = ""
         self._words: list[str] = []
         self._skip: list[str] = []  # open tags from the unseen one on
-        self._lists: list[list[object]] = []  # [tag, number]
+        self._lists: list[_List] = []
         self._marker = ""
+        self._tight = False
         self._level = 0
         self._pre: list[str] | None = None
-        self._tables: list[_Table] = []
+        self._tables: list[OpenTable] = []
         self._main = 0
         self._in_title = False
         self._code_language = ""
@@ -228,7 +225,8 @@ class _Page(HTMLParser):
             return False
         if tag in _MENU_TAGS or values.get("role", "").lower() in _MENU_ROLES:
             return True
-        return bool(_MENU_CLASS.search(values.get("class", "")))
+        classes = values.get("class", "")
+        return bool(_MENU_CLASS.search(classes)) or not _NOTE_MARKS.isdisjoint(classes.split())
 
     def _skip_start(self, tag: str) -> None:
         """Follow the tags inside what is not seen; those with optional ends only when they match the outermost."""
@@ -266,7 +264,7 @@ class _Page(HTMLParser):
         elif tag == "code" and self._pre is not None:
             self._note_language(values)
         elif tag in ("ul", "ol", "menu", "dir"):
-            self._lists.append([tag, 0])
+            self._lists.append(_List(tag == "ol"))
         elif tag == "li":
             self._item()
         elif tag == "pre":
@@ -305,13 +303,14 @@ class _Page(HTMLParser):
         self._code_language = found.group(1) if found else self._code_language
 
     def _item(self) -> None:
+        self._marker = "- "
+        self._tight = False
         if self._lists:
-            self._lists[-1][1] = int(str(self._lists[-1][1])) + 1
-            ordered = self._lists[-1][0] == "ol"
+            current = self._lists[-1]
+            current.items += 1
             indent = "  " * min(len(self._lists) - 1, 6)
-            self._marker = f"{indent}{self._lists[-1][1]}. " if ordered else f"{indent}- "
-        else:
-            self._marker = "- "
+            self._marker = f"{indent}{current.items}. " if current.ordered else f"{indent}- "
+            self._tight = current.items > 1 or len(self._lists) > 1
 
     # Parts
 
@@ -335,8 +334,7 @@ class _Page(HTMLParser):
             # A second paragraph inside an item is indented under it.
             indent = "  " * len(self._lists)
             text = text.replace("\n", "\n" + indent)
-            tight = bool(self.parts) and self.parts[-1][0].text.lstrip().startswith(("- ", *_DIGITS))
-            self._emit(Part((self._marker or indent) + text, glue="\n" if tight else "\n\n"))
+            self._emit(Part((self._marker or indent) + text, glue="\n" if self._tight and self._marker else "\n\n"))
             self._marker = ""
         else:
             self._emit(Part(text))
@@ -353,7 +351,7 @@ class _Page(HTMLParser):
     def _start_table(self, values: dict[str, str]) -> None:
         for outer in self._tables:
             outer.nested = True
-        self._tables.append(_Table(presentation=values.get("role") in ("presentation", "none")))
+        self._tables.append(OpenTable(presentation=values.get("role") in ("presentation", "none")))
 
     def _start_cell(self, tag: str, values: dict[str, str]) -> None:
         self._end_cell()
@@ -362,7 +360,7 @@ class _Page(HTMLParser):
             current.rows.append([])
         current.heads += tag == "th"
         current.cell = []
-        current.spans = (_span(values.get("rowspan", "")), _span(values.get("colspan", "")))
+        current.spans = (span(values.get("rowspan", "")), span(values.get("colspan", "")))
 
     def _end_cell(self) -> None:
         self._flush()
@@ -374,12 +372,12 @@ class _Page(HTMLParser):
             for part in parts:
                 self._emit(part)
             return
-        current.rows[-1].append((" ".join(part.text.strip() for part in parts), *current.spans))
+        current.rows[-1].append((in_cell(parts), *current.spans))
 
     def _end_table(self) -> None:
         self._end_cell()
         current = self._tables.pop()
-        rows = _grid(current.rows)
+        rows = grid(current.rows)
         if not rows:
             return
         filled = max(sum(1 for cell in row if cell) for row in rows)
@@ -406,7 +404,6 @@ class _Page(HTMLParser):
         return main if share >= _MAIN_SHARE else [part for part, _ in self.parts]
 
 
-_DIGITS = tuple("0123456789")
 _SPACE = re.compile(r"[ \t\r\n\f]+")
 _WIDE_BREAK = re.compile(
     r"(?<=[\u2e80-\u9fff\uf900-\ufaff\uff00-\uffef])[ \t]*\r?\n[ \t\r\n]*(?=[\u2e80-\u9fff\uf900-\ufaff\uff00-\uffef])"
@@ -416,37 +413,3 @@ _WIDE_BREAK = re.compile(
 def _collapse(text: str) -> str:
     """Strip the lines of a paragraph; its line breaks are those of `br`, for white space was collapsed before."""
     return "\n".join(_SPACE.sub(" ", line).strip() for line in text.split("\n")).strip()
-
-
-def _span(value: str) -> int:
-    return min(int(value), _MAX_SPAN) if value.isdecimal() and int(value) > 0 else 1
-
-
-def _grid(rows: list[list[tuple[str, int, int]]]) -> list[list[str]]:
-    """Lay out cells that span rows and columns; the text is repeated in each place that it spans."""
-    grid: list[list[str]] = []
-    pending: dict[int, tuple[str, int]] = {}  # column -> text and rows still to fill
-    count = 0
-    for row in rows:
-        line: list[str] = []
-        cells = list(row)[::-1]
-        while cells or (pending and max(pending) >= len(line)):
-            at = len(line)
-            if at in pending:
-                text, left = pending.pop(at)
-                line.append(text)
-                if left > 1:
-                    pending[at] = (text, left - 1)
-            elif not cells:
-                line.append("")
-            else:
-                text, down, across = cells.pop()
-                line.extend([text] * across)
-                if down > 1:
-                    pending.update(dict.fromkeys(range(at, at + across), (text, down - 1)))
-        count += len(line)
-        if count > _MAX_CELLS:
-            break
-        if any(line):
-            grid.append(line)
-    return grid
