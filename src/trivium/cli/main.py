@@ -88,6 +88,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 def _run(arguments: list[str], screen: Screen) -> int:
     try:
         status = app(args=arguments, prog_name="trivium", standalone_mode=False, obj=screen)
+        if status == _INTERRUPTED:  # Typer turns Ctrl-C into this status
+            _report(screen, "Interrupted.", "What was finished is kept.", KeyboardInterrupt())
         return status if isinstance(status, int) else 0
     except TriviumError as error:
         _report(screen, error.problem, error.cure, error)
@@ -97,7 +99,7 @@ def _run(arguments: list[str], screen: Screen) -> int:
         _report(screen, error.format_message(), f"See: {context.command_path if context else 'trivium'} --help", error)
         return error.exit_code
     except (KeyboardInterrupt, typer.Abort) as error:
-        _report(screen, "Interrupted.", "", error)
+        _report(screen, "Interrupted.", "What was finished is kept.", error)
         return _INTERRUPTED
     except (BrokenPipeError, SystemExit):  # Typer exits the process itself for a broken pipe, and for nothing else
         return _BROKEN_PIPE
