@@ -86,7 +86,7 @@ class Registry(ThreadingHTTPServer):
         self.requests: list[tuple[str, str, str]] = []  # method, path, Range
         self.authorization: list[str] = []
         self.served = 0
-        threading.Thread(target=self.serve_forever, daemon=True).start()
+        threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True).start()
 
     @property
     def url(self) -> str:

@@ -138,9 +138,9 @@ def open_embedder(spec: str | None = None) -> Embedder:
 
 
 def _remote(spec: str) -> Embedder:
-    from trivium.models.remote import RemoteEmbedder
-
     url, _, model = spec.partition("#")
     if not model:
         raise UsageError(f"The endpoint {url} is given without a model.", f"Write it as {url}#model-name.")
+    from trivium.models.remote import RemoteEmbedder
+
     return RemoteEmbedder(url, model)

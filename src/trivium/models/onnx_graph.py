@@ -171,7 +171,7 @@ class Graph:
             return self.linear(self.activation(self.linear(value, up), activation), down)
         sample = _ACTIVATIONS[activation](value.sample @ up.weight + up.bias)  # (texts, tokens, units)
         loudest = np.argsort(-_peaks(sample))
-        loud = min(_LOUD_UNITS, len(loudest) // 8)
+        loud = max(1, min(_LOUD_UNITS, len(loudest) // 8))
         smooth, layer = self._smooth(value, up)
         quantised = self._quantised(smooth.name)
         names = []

@@ -97,9 +97,9 @@ def open_reranker(spec: str | None = None) -> Reranker | None:
 
 
 def _remote(spec: str) -> Reranker:
-    from trivium.models.remote import RemoteReranker
-
     url, _, model = spec.partition("#")
     if not model:
         raise UsageError(f"The endpoint {url} is given without a model.", f"Write it as {url}#model-name.")
+    from trivium.models.remote import RemoteReranker
+
     return RemoteReranker(url, model)
