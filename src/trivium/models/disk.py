@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import shutil
 import tempfile
@@ -11,6 +12,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from trivium.errors import ModelError
+
+
+def sha256_of(path: Path) -> str:
+    """Return the hexadecimal sha256 of a file."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def disk_error(error: OSError, place: Path, needed: int = 0) -> ModelError:

