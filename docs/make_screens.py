@@ -46,11 +46,12 @@ def picture(command: list[str], printed: str) -> str:
 
 
 def main() -> None:
-    """Run each command in an empty folder and write its picture."""
+    """Run each command on a new knowledge base and write its picture."""
     (DOCS / "pictures").mkdir(exist_ok=True)
     for name, command in SCREENS.items():
         with tempfile.TemporaryDirectory() as folder:
-            svg = picture(command, run(command, Path(folder)))
+            printed = run([*command, "--folder", folder], DOCS.parent)
+            svg = picture(command, printed.replace(folder, ".demo"))
         (DOCS / "pictures" / f"{name}.svg").write_text(svg, "utf-8")
         sys.stdout.write(f"pictures/{name}.svg: {len(svg):,} characters\n")
 

@@ -58,7 +58,7 @@ def demo(
     for one in asked:
         _ask(screen, base, one)
     screen.out.print()
-    screen.out.print(f'Ask more: trivium ask "..." --kb {at}    or: trivium chat --kb {at}', soft_wrap=True)
+    screen.out.print(f"Ask more: trivium chat --kb {at}", soft_wrap=True)
     return 1 if failed else 0
 
 
@@ -101,7 +101,7 @@ def _ask(screen: Screen, base: KnowledgeBase, question: str) -> None:
     from trivium.cli.show import show_answer
 
     screen.out.print()
-    screen.out.print(Text("? ", style="bold green").append(question, style="bold"), soft_wrap=True)
+    screen.out.print(Text.assemble(("? ", "bold green"), (question, "bold")), soft_wrap=True)
     started = time.monotonic()
     result = answer(screen, base, question)
     show_answer(screen, result)

@@ -120,5 +120,5 @@ def _report(screen: Screen, problem: str, cure: str, error: BaseException) -> No
     else:
         from rich.text import Text
 
-        line = Text("Error: ", style="bold red").append(Text(f"{problem} {cure}".strip(), style="default"))
+        line = Text.assemble(("Error: ", "bold red"), f"{problem} {cure}".strip())
         screen.err.print(line, soft_wrap=True)

@@ -90,9 +90,7 @@ def show_citation(screen: Screen, citation: Citation) -> None:
     from rich.padding import Padding
     from rich.text import Text
 
-    head = Text(f"[{citation.marker}] ", style="bold cyan").append(
-        Text(_where(citation.source, citation.page), "default")
-    )
+    head = Text.assemble((f"[{citation.marker}] ", "bold cyan"), _where(citation.source, citation.page))
     screen.out.print(head, soft_wrap=True)
     quote = _one_line(citation.quote, _QUOTE)
     if screen.out.is_terminal:
@@ -107,10 +105,8 @@ def show_hits(screen: Screen, hits: Sequence[Hit]) -> None:
     from rich.text import Text
 
     for number, hit in enumerate(hits, 1):
-        head = Text(f"{number}. ", style="bold cyan").append(
-            Text(_where(hit.chunk.source, hit.chunk.page), style="default")
-        )
-        head.append(f"  {hit.score:.3f}  {'+'.join(hit.found_by)}", style="dim")
+        where, how = _where(hit.chunk.source, hit.chunk.page), f"  {hit.score:.3f}  {'+'.join(hit.found_by)}"
+        head = Text.assemble((f"{number}. ", "bold cyan"), where, (how, "dim"))
         screen.out.print(head, soft_wrap=True)
         snippet = _one_line(hit.chunk.text, _SNIPPET)
         if screen.out.is_terminal:
