@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -89,6 +91,26 @@ def test_threads_may_share_an_embedder(tiny):
     with ThreadPoolExecutor(8) as pool:
         results = list(pool.map(lambda _: embedder.embed(TEXTS), range(40)))
     assert all(np.array_equal(result, expected) for result in results)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_forked_process_can_go_on_embedding(tiny):
+    embedder = OnnxEmbedder(tiny, threads=2)
+    expected = embedder.embed(TEXTS)  # starts the threads, which a fork does not copy
+    child = os.fork()
+    if child == 0:
+        signal.alarm(20)
+        os._exit(0 if np.array_equal(embedder.embed(TEXTS), expected) else 1)
+    assert os.waitpid(child, 0)[1] == 0
+
+
+def test_a_tokenizer_of_another_model_is_said_so(tiny):
+    saved = json.loads((tiny / "tokenizer.json").read_text())
+    saved["model"]["vocab"]["engine"] = 5_000  # the table has 64 rows
+    write_json(tiny / "tokenizer.json", saved)
+    with pytest.raises(ModelError, match=r"tokenizer\.json"):
+        OnnxEmbedder(tiny).embed(["the engine"])
 
 
 # --- the limit of tokens ----------------------------------------------------------------------------------------

@@ -333,6 +333,16 @@ def test_an_unsupported_architecture_is_named_with_what_is_supported(tmp_path, c
     assert "xlm-roberta" in str(caught.value)
 
 
+@pytest.mark.parametrize("missing", ["num_hidden_layers", "hidden_size", "max_position_embeddings"])
+def test_a_missing_setting_is_named(tmp_path, missing):
+    write_encoder(tmp_path / "m")
+    config = json.loads((tmp_path / "m" / "config.json").read_text())
+    del config[missing]
+    write_json(tmp_path / "m" / "config.json", config)
+    with pytest.raises(ModelError, match=missing):
+        read_config(tmp_path / "m")
+
+
 def test_unsupported_modules_and_poolings_are_refused(tmp_path):
     write_encoder(tmp_path / "m")
     write_json(tmp_path / "m" / "1_Pooling" / "config.json", {"pooling_mode_lasttoken": True})

@@ -68,8 +68,8 @@ def flush(paths: Iterable[Path]) -> None:
     """Have the disk keep these files and folders, also through a power cut."""
     for path in paths:
         if path.is_dir() and os.name == "nt":
-            continue  # Windows opens no folder for flushing
-        handle = os.open(path, os.O_RDONLY)
+            continue  # Windows opens no folder for flushing, and flushes only what may be written
+        handle = os.open(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
         try:
             os.fsync(handle)
         finally:

@@ -73,7 +73,15 @@ def read_config(folder: Path) -> EncoderConfig:
         )
     kind = str(config.get("model_type", "unknown"))
     _check_supported(folder, kind, config)
-    family = FAMILIES[kind]
+    try:
+        return _encoder_config(folder, FAMILIES[kind], config)
+    except KeyError as error:
+        raise ModelError(
+            f"{folder / 'config.json'} does not state {error}.", "Fetch the model again, or save it with Transformers."
+        ) from error
+
+
+def _encoder_config(folder: Path, family: str, config: Mapping[str, Any]) -> EncoderConfig:
     distil = family == "distilbert"
     offset = int(config.get("pad_token_id") or 0) + 1 if family == "roberta" else 0
     return EncoderConfig(

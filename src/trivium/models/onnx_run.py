@@ -59,7 +59,8 @@ class EncoderSession:
         self.threads = threads or min(_cores(), _MAX_THREADS)
         self.batch_tokens = batch_tokens
         self._session = _open(cached_graph(folder, head=head, precision=precision))
-        self._pool = ThreadPoolExecutor(self.threads, thread_name_prefix="trivium-encoder")
+        self._name = folder.name
+        self._start_pool()
         self._takes_types = len(self._session.get_inputs()) > 1
         self.width = int(self._session.run(None, self._probe())[0].shape[1])
 
@@ -77,14 +78,30 @@ class EncoderSession:
             feed = {"input_ids": _stack(ids, batch)}
             if types is not None and self._takes_types:
                 feed["token_type_ids"] = _stack(types, batch)
-            result[batch] = self._session.run(None, feed)[0]
+            result[batch] = self._output(feed)
 
+        if self._process != os.getpid():  # forked since: the pool's threads stayed with the parent
+            self._start_pool()
         if len(batches) == 1 or self.threads == 1:
             for batch in batches:
                 one(batch)
         else:
             list(self._pool.map(one, batches))
         return result
+
+    def _start_pool(self) -> None:
+        self._process = os.getpid()
+        self._pool = ThreadPoolExecutor(self.threads, thread_name_prefix="trivium-encoder")
+
+    def _output(self, feed: dict[str, NDArray[np.int64]]) -> Floats:
+        try:
+            values: Floats = self._session.run(None, feed)[0]
+        except Exception as error:  # onnxruntime's errors have no common base below Exception
+            raise ModelError(
+                f"The model {self._name} failed on a text of {feed['input_ids'].shape[1]} tokens: {error}.",
+                "Its tokenizer.json may belong to another model.",
+            ) from error
+        return values
 
     def _probe(self) -> dict[str, NDArray[np.int64]]:
         return {node.name: np.zeros((1, 1), np.int64) for node in self._session.get_inputs()}
