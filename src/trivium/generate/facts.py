@@ -43,7 +43,6 @@ _WORD_NUMBER = re.compile(
 _SCALES = {"hundred": 100, "thousand": 1000, "million": 10**6, "billion": 10**9}
 _HAN_DIGITS = {digit: value for value, digit in enumerate("零一二三四五六七八九")} | {"〇": 0, "两": 2}
 _HAN_UNITS = {"十": 10, "百": 100, "千": 1000}
-_HAN_MYRIADS = {"万": 10**4, "亿": 10**8}
 _HAN_NUMBER = re.compile(
     r"[零〇一二两三四五六七八九十百千万亿]+(?=[年月日号个天周岁次人元名位倍小分秒度条种座部届层米公千克吨])"
 )
@@ -102,8 +101,11 @@ def _han_value(run: str) -> int:
         elif character in _HAN_UNITS:
             section += (digit or 1) * _HAN_UNITS[character]
             digit = 0
-        else:
-            total = (total + section + digit or 1) * _HAN_MYRIADS[character]
+        elif character == "万":
+            total += (section + digit or 1) * 10**4
+            section = digit = 0
+        else:  # 亿 takes in what stands before it, 万 included
+            total = (total + section + digit or 1) * 10**8
             section = digit = 0
     return total + section + digit
 
@@ -193,7 +195,8 @@ _OPENERS = frozenset(
         "also",
     ]
 )
-_CLAUSE = re.compile(r"[,;:，；：、—]+\s*|\s+(?:but|although|though|whereas|while|because|which|who)\s+")
+_JOINS = r"(?:but|although|though|whereas|while|because|which|who)\s+"
+_CLAUSE = re.compile(rf"[,;:，；：、—]+\s*(?:{_JOINS})?|\s+{_JOINS}")
 
 
 def clauses(sentence: str) -> list[str]:
