@@ -102,7 +102,7 @@ def test_commands_named_in_the_text_exist(page: Path) -> None:
 def options() -> dict[str, set[str]]:
     import typer.main
 
-    from trivium.cli.main import app
+    from trivium.cli.program import app
 
     group: Any = typer.main.get_command(app)
     return {

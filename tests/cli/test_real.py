@@ -123,7 +123,7 @@ def test_no_network_is_used(place: Path) -> None:
     assert "[1] " in done.stdout
 
 
-@pytest.mark.parametrize("delay", [0.3, 1.5, 2.5])
+@pytest.mark.parametrize("delay", [0.7, 1.5, 2.5])
 def test_ctrl_c_while_adding_is_clean(tmp_path: Path, delay: float) -> None:
     (tmp_path / "docs").mkdir()
     for number in range(400):

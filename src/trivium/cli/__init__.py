@@ -5,6 +5,19 @@ What a command needs beyond parsing its arguments is imported inside it, so that
 
 from __future__ import annotations
 
-from trivium.cli.main import main
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
 
 __all__ = ["main"]
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command that `arguments` (default: those of the process) name, and exit with its status."""
+    try:
+        from trivium.cli.program import run
+
+        sys.exit(run(list(sys.argv[1:] if arguments is None else arguments)))
+    except KeyboardInterrupt:  # while it was starting
+        sys.stderr.write("Error: Interrupted.\n")
+        sys.exit(130)

@@ -8,8 +8,6 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Sequence
-from typing import NoReturn
 
 import typer
 
@@ -59,9 +57,8 @@ def root(
     screen.debug = screen.debug or debug
 
 
-def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run the command that `arguments` (default: those of the process) name, and exit with its status."""
-    given = list(sys.argv[1:] if arguments is None else arguments)
+def run(given: list[str]) -> int:
+    """Run the command that the arguments name; return the exit status."""
     given = given or ["--help"]
     words = given[: given.index("--")] if "--" in given else given
     screen = Screen(as_json="--json" in words)
@@ -82,7 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     if status == _BROKEN_PIPE:
         # Whoever read our output has gone. What Python still holds must not be written to the pipe at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    sys.exit(status)
+    return status
 
 
 def _run(arguments: list[str], screen: Screen) -> int:
