@@ -52,7 +52,7 @@ def open_chat(
     """
     base, adapters = split_spec("" if spec is None else os.fspath(spec))
     if base.startswith(("http://", "https://")):
-        from trivium.models.remote import RemoteChat
+        from trivium.models.remote_chat import RemoteChat
 
         url, _, model = base.partition("#")
         if not model:
