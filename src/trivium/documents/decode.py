@@ -16,7 +16,7 @@ from importlib.resources import files
 
 from trivium.documents.parts import Unreadable
 
-_SAMPLE = 24_000
+_SAMPLE = 12_000
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF32_LE, "utf-32-le"),

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
-from trivium.documents.clean import is_wide, join_lines, words_of
+from trivium.documents.clean import close_spread, is_wide, join_lines, words_of
 from trivium.documents.parts import PARAGRAPH, Part
 from trivium.documents.readers.pdf_lines import SOFT_HYPHEN, Line, Segment
 from trivium.documents.readers.pdf_tables import find_tables
@@ -83,7 +83,7 @@ def _flow(lines: Sequence[Line], style: Style, page: int) -> Iterator[Part]:
     listed = False
     pending: Part | None = None  # a heading that may go on in a centred line below
     for glue, group in _groups(lines):
-        text = join_lines([line.text for line in group], style.words)
+        text = close_spread(join_lines([line.text for line in group], style.words))
         if not text:
             continue
         bullet = _BULLET.match(text)

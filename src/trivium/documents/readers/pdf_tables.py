@@ -196,7 +196,7 @@ def _head(lines: Sequence[Line], start: int, floor: int, columns: Sequence[tuple
     while at > floor:
         line, below = lines[at - 1], lines[at]
         close = -2.5 * line.size < below.y0 - line.y1 < 1.5 * line.size
-        if not close or line.vertical or line.turned or len(line.text) > _PROSE:
+        if not close or line.vertical or line.turned or len(line.text) > _PROSE or line.size > 1.1 * lines[start].size:
             break
         over = line.x0 > columns[0][1] - 1 and line.x1 < columns[-1][1] + 3 * line.size
         label = line.x0 < columns[0][1] and line.x1 < columns[1][0] and not line.text.endswith(".")
@@ -205,6 +205,8 @@ def _head(lines: Sequence[Line], start: int, floor: int, columns: Sequence[tuple
         at -= 1
         if over:
             head = at
+            if sum(line.x0 < x1 and line.x1 > x0 for x0, x1 in columns) > 1:
+                break  # what spans columns stands over the names of these, and nothing over it
     return head
 
 
