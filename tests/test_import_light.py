@@ -42,7 +42,9 @@ def test_the_decoys_would_be_noticed(decoys: Path) -> None:
     assert "torch was imported" in done.stderr
 
 
-@pytest.mark.parametrize("module", ["trivium.models.embed", "trivium.models.chat", "trivium.cli.program", "trivium.patterns"])
+@pytest.mark.parametrize(
+    "module", ["trivium.models.embed", "trivium.models.chat", "trivium.cli.program", "trivium.patterns"]
+)
 def test_modules_that_every_command_loads_are_light(module: str, decoys: Path) -> None:
     done = run(["-c", f"import {module}"], decoys)
     assert done.returncode == 0, done.stderr
