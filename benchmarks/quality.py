@@ -135,19 +135,40 @@ def _plain(values: Any) -> list[float]:
 
 
 def report(figures: dict[str, Any]) -> str:
-    """Return the figures as Markdown: one table a measure, a set a row, mean and interval in each cell."""
+    """Return the figures as Markdown: for each measure Trivium against the best peer, then every row's mean."""
     parts = []
     for measure in MEASURES:
-        rows = []
-        columns = [row for row in SYSTEMS if any(row in s["measures"][measure]["rows"] for s in figures.values())]
-        for name, judged in figures.items():
-            entry = judged["measures"][measure]
-            cells = [_cell(entry["rows"].get(column)) for column in columns]
-            gain = f"{_cell(entry['difference'], sign='+')} ({TITLES[entry['best']]})" if "best" in entry else "-"
-            rows.append([name, str(judged["questions"]), *cells, gain])
-        titles = [_title(column) for column in columns]
-        parts.append(f"{measure}\n\n" + table(["set", "questions", *titles, "Trivium - best peer"], rows))
+        entries = {name: judged["measures"][measure] for name, judged in figures.items()}
+        parts.append(f"**{measure}**")
+        compared = {name: entry for name, entry in entries.items() if "best" in entry}
+        if compared:
+            head = ["set", "questions", "passages", "Trivium", "best peer", "", "difference", "verdict"]
+            rows = [_compare(name, figures[name], entry) for name, entry in compared.items()]
+            parts.append(table(head, rows))
+        columns = [row for row in SYSTEMS if any(row in entry["rows"] for entry in entries.values())]
+        means = [
+            [name, *(_plus_minus(entry["rows"].get(column)) for column in columns)] for name, entry in entries.items()
+        ]
+        parts.append(table(["set", *(_title(column) for column in columns)], means))
     return "\n\n".join(parts)
+
+
+def _compare(name: str, judged: dict[str, Any], entry: dict[str, Any]) -> list[str]:
+    difference = entry["difference"]
+    if difference[0] < 0:
+        verdict = "lower" if difference[2] < 0 else "lower, a tie"
+    else:
+        verdict = "higher" if difference[1] > 0 else "equal" if difference[0] == 0 else "higher, a tie"
+    return [
+        name,
+        str(judged["questions"]),
+        str(judged["passages"]),
+        _cell(entry["rows"]["trivium"]),
+        TITLES[entry["best"]],
+        _cell(entry["rows"][entry["best"]]),
+        _cell(difference, sign="+"),
+        verdict,
+    ]
 
 
 def _title(row: str) -> str:
@@ -155,11 +176,14 @@ def _title(row: str) -> str:
     return f"{TITLES[system]} ({variant})" if variant else TITLES[system]
 
 
-def _cell(value: list[float] | None, sign: str = "") -> str:
-    if value is None:
-        return "-"
+def _cell(value: list[float], sign: str = "") -> str:
     mean, low, high = value
     return f"{mean:{sign}.3f} [{low:{sign}.3f}, {high:{sign}.3f}]"
+
+
+def _plus_minus(value: list[float] | None) -> str:
+    """Return a mean and half the width of its interval."""
+    return "-" if value is None else f"{value[0]:.3f} ±{(value[2] - value[1]) / 2:.3f}"
 
 
 def main() -> None:
