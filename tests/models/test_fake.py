@@ -81,8 +81,8 @@ def test_closing_a_stream_stops_it():
 
 def test_chat_refuses_an_overlong_prompt_and_an_unknown_adapter():
     with pytest.raises(ContextOverflow) as caught:
-        FakeChat("x", context=20).complete(ASK, max_tokens=20)
-    assert (caught.value.tokens, caught.value.limit) == (26, 20)
+        FakeChat("x", context=20).complete(ASK, max_tokens=15)
+    assert (caught.value.tokens, caught.value.limit) == (6, 5)
     with pytest.raises(UnknownName, match="law"):
         FakeChat("x", adapters=["law"]).complete(ASK, adapter="medicine")
     assert FakeChat("x", adapters=["law"]).complete(ASK, adapter="law").text == "x"

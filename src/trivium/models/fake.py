@@ -158,9 +158,7 @@ class FakeChat:
         adapter: str | None = None,
     ) -> Completion:
         """Return the reply, cut at `stop` and `max_tokens`. Raises as `Chat.complete` says."""
-        call = FakeCall(
-            tuple(messages), max_tokens, temperature, seed, tuple(stop), schema, logprobs, adapter, False
-        )
+        call = FakeCall(tuple(messages), max_tokens, temperature, seed, tuple(stop), schema, logprobs, adapter, False)
         pieces, finish, prompt_tokens = self._answer(call)
         tokens = tuple(self._logprob(piece, logprobs) for piece in pieces) if logprobs else ()
         usage = Usage(prompt_tokens, len(pieces))
@@ -197,7 +195,7 @@ class FakeChat:
             raise UnknownName("adapter", call.adapter, self._adapters)
         prompt_tokens = sum(self.count_tokens(message.content) for message in call.messages)
         if prompt_tokens + call.max_tokens > self.context:
-            raise ContextOverflow(prompt_tokens + call.max_tokens, self.context)
+            raise ContextOverflow(prompt_tokens, self.context - call.max_tokens)
         text = self._reply if isinstance(self._reply, str) else self._reply(call.messages)
         if call.schema is not None and problem_of_text(text, call.schema):
             text = json.dumps(smallest(call.schema), ensure_ascii=False)
