@@ -77,7 +77,7 @@ def test_real_questions_find_their_sentence(shared_data: Path) -> None:
 
     def share(file: str) -> float:
         paragraphs = [p for a in json.loads((shared_data / file).read_text())["data"] for p in a["paragraphs"]]
-        pairs = [(p["context"], q) for p in paragraphs for q in p["qas"] if q["answers"]][::25]
+        pairs = [(p["context"], q) for p in paragraphs for q in p["qas"] if q["answers"]][::5]
         held = 0
         for context, item in pairs:
             best = best_sentences(item["question"], [hit(context)])[0].chunk.text

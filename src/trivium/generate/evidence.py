@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 from trivium.generate.facts import numbers
+from trivium.text.content import Words
 from trivium.text.sentences import sentence_spans
-from trivium.text.tokens import analyse
 from trivium.types import Hit
 
 
@@ -29,9 +28,9 @@ class Quotable:
         return self.hit.chunk.text[self.start - offset : self.end - offset]
 
     @cached_property
-    def terms(self) -> frozenset[str]:
-        """All lexical tokens of the run."""
-        return frozenset(analyse(self.text))
+    def words(self) -> Words:
+        """What the run holds."""
+        return Words(self.text)
 
     @cached_property
     def numbers(self) -> frozenset[str]:
@@ -51,6 +50,8 @@ class Evidence:
         self.hits = tuple(hits)
         self.sentences: list[Quotable] = []
         self.runs: list[Quotable] = []
+        self._weight: dict[str, float] = {}
+        self._context: dict[str, Words] = {}
         for hit in hits:
             own = [
                 Quotable(hit, hit.chunk.start + start, hit.chunk.start + end)
@@ -62,23 +63,20 @@ class Evidence:
                 for size in range(1, longest + 1)
                 for first in range(len(own) - size + 1)
             ]
-        self._frequency = Counter(term for sentence in self.sentences for term in sentence.terms)
 
     def weight(self, term: str) -> float:
         """Return how telling a term is: its inverse sentence frequency; the most for a term that is in none."""
-        return math.log(1.0 + (len(self.sentences) + 1.0) / (self._frequency[term] + 0.5))
+        if term not in self._weight:
+            frequency = sum(term in sentence.words for sentence in self.sentences)
+            self._weight[term] = math.log(1.0 + (len(self.sentences) + 1.0) / (frequency + 0.5))
+        return self._weight[term]
 
-    def weights(self, terms: Iterable[str]) -> Mapping[str, float]:
+    def weights(self, terms: Iterable[str]) -> dict[str, float]:
         """Return `weight` of each term."""
         return {term: self.weight(term) for term in terms}
 
-    def context(self, hit: Hit) -> frozenset[str]:
-        """Return every word of a passage, of its headings and of its source's name: what a sentence may refer to."""
-        return self._contexts[hit.chunk.id]
-
-    @cached_property
-    def _contexts(self) -> dict[str, frozenset[str]]:
-        return {
-            hit.chunk.id: frozenset(analyse("\n".join((hit.chunk.text, *hit.chunk.headings, hit.chunk.source))))
-            for hit in self.hits
-        }
+    def context(self, hit: Hit) -> Words:
+        """Return the words of a passage, of its headings and of its source's name: what a sentence may refer to."""
+        if hit.chunk.id not in self._context:
+            self._context[hit.chunk.id] = Words(hit.chunk.text, *hit.chunk.headings, hit.chunk.source)
+        return self._context[hit.chunk.id]

@@ -47,7 +47,8 @@ _HAN_NUMBER = re.compile(
     r"[零〇一二两三四五六七八九十百千万亿]+(?=[年月日号个天周岁次人元名位倍小分秒度条种座部届层米公千克吨])"
 )
 
-_WORD = re.compile(r"[^\W_]+(?:['’.-][^\W_]+)*")
+_LETTER = r"[^\W_\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]"
+_WORD = re.compile(rf"{_LETTER}+(?:['’.-]{_LETTER}+)*")
 _HAN = re.compile(r"[\u3400-\u9fff\uf900-\ufaff]")
 _NEGATION = re.compile(
     r"\b(?:not|no|never|none|nobody|nothing|nowhere|neither|nor|without|cannot|hardly|barely|lack(?:s|ed)?|"
@@ -76,6 +77,11 @@ def numbers(text: str) -> frozenset[str]:
             found.add(str(value * scale))
     found.update(str(_han_value(run)) for run in _HAN_NUMBER.findall(text))
     return frozenset(found)
+
+
+def without_number_words(text: str) -> str:
+    """Return the text without the numbers that it writes in words, which `numbers` compares by value."""
+    return _HAN_NUMBER.sub(" ", _WORD_NUMBER.sub(" ", normalise(text)))
 
 
 def _canonical(number: str) -> str:
@@ -196,7 +202,13 @@ _OPENERS = frozenset(
     ]
 )
 _JOINS = r"(?:but|although|though|whereas|while|because|which|who)\s+"
-_CLAUSE = re.compile(rf"[,;:，；：、—]+\s*(?:{_JOINS})?|\s+{_JOINS}")
+_AND = re.compile(r"\s+and\s+|以及|并且|而且")
+_CLAUSE = re.compile(rf"(?:[,;:，；：、—。！？]|[.!?](?=\s))+\s*(?:{_JOINS})?|\s+{_JOINS}")
+
+
+def statements(sentence: str) -> list[str]:
+    """Return the parts of a sentence that may each be proved by another passage: its clauses, parted by "and" too."""
+    return [part for clause in clauses(sentence) for part in _AND.split(clause) if part.strip()]
 
 
 def clauses(sentence: str) -> list[str]:

@@ -16,7 +16,7 @@ from functools import cache
 
 from trivium.generate.evidence import Evidence
 from trivium.generate.language import refusal_table
-from trivium.text.content import content_terms
+from trivium.text.content import content_terms, share
 from trivium.text.sentences import sentence_spans
 from trivium.types import Hit
 
@@ -55,7 +55,6 @@ def features(question: str, evidence: Evidence, best: Hit | None) -> dict[str, f
     """
     hits = evidence.hits[:_TOP]
     weights = evidence.weights(content_terms(question))
-    total = sum(weights.values()) or 1.0
     held = [evidence.context(hit) for hit in hits]
     rarest = max(weights, key=lambda term: weights[term], default="")
     scores = best.scores if best is not None else {}
@@ -63,8 +62,8 @@ def features(question: str, evidence: Evidence, best: Hit | None) -> dict[str, f
         "cosine": max((hit.scores.get("dense", 0.0) for hit in evidence.hits), default=0.0),
         "sentence": scores.get("meaning", 0.0),
         "words": scores.get("words", 0.0),
-        "passage": max((sum(w for t, w in weights.items() if t in terms) / total for terms in held), default=0.0),
-        "rarest": float(any(rarest in terms for terms in held)),
+        "passage": max((share(weights, words) for words in held), default=0.0),
+        "rarest": float(any(rarest in words for words in held)),
         "kind": scores.get("kind", 0.0),
         "agreement": sum(len(hit.found_by) > 1 for hit in hits) / _TOP,
     }

@@ -8,12 +8,12 @@ the question, and what it adds is what must be proved.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from trivium.generate.evidence import Evidence, Quotable
-from trivium.generate.facts import clauses, names, negated, numbers
-from trivium.text.content import content_terms
+from trivium.generate.facts import clauses, names, negated, numbers, statements, without_number_words
+from trivium.text.content import Words, content_terms, share
+from trivium.text.normalise import normalise
 from trivium.text.tokens import analyse
 
 SHARE = 0.6
@@ -21,11 +21,13 @@ SHARE = 0.6
 NOVEL_SHARE = 0.6
 """The least such share of the terms that are not in the question."""
 MOST_PROOFS = 3
-_WORTH_CITING = 0.2
-"""A further proof must add this share."""
-_SHORT = 3
+"""Statements of one sentence that may have a proof each."""
+_SHORT = 6
 """An answer of so few terms says nothing by itself: its passage must speak of the question too."""
-_ON_TOPIC = 0.3
+_ON_TOPIC = 0.12
+_SAME_CLAUSE = 0.5
+_ABOUT = frozenset(content_terms("answer passage document text question context information 答案 文档 段落 问题 资料"))
+"""Terms of the talk about an answer, which no passage needs to hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,94 +46,104 @@ class Support:
 
 
 def support(sentence: str, question: str, evidence: Evidence) -> Support:
-    """Judge one sentence of an answer to `question` by the evidence."""
-    claim = _Claim(sentence, question, evidence)
-    proofs: list[Quotable] = []
-    held: frozenset[str] = frozenset()
-    while len(proofs) < MOST_PROOFS:
-        best = max(evidence.runs, key=lambda run: claim.merit(run, held), default=None)
-        if best is None:
-            break
-        gain = claim.share(held | best.terms) - claim.share(held)
-        if proofs and (gain < _WORTH_CITING or claim.objection(proofs) == ""):
-            break
-        proofs.append(best)
-        held |= best.terms
-    objection = claim.objection(proofs)
-    return Support(() if objection else tuple(proofs), claim.share(held), objection)
+    """Judge one sentence of an answer to `question` by the evidence.
+
+    One run must prove it; or, where it says several things, one run each of them: facts of different passages are
+    not mixed within a statement.
+    """
+    for known in evidence.sentences:
+        if _bare(known.text) == _bare(sentence):
+            return Support((known,), 1.0, "")
+    whole = _judged(sentence, question, evidence)
+    parts = statements(sentence)
+    if whole.proofs or not 1 < len(parts) <= MOST_PROOFS or any(len(content_terms(part)) < 2 for part in parts):
+        return whole
+    judged = [_judged(part, question, evidence) for part in parts]
+    if not all(one.proofs for one in judged):
+        return whole
+    proofs = {(proof.hit.chunk.id, proof.start, proof.end): proof for one in judged for proof in one.proofs}
+    return Support(tuple(proofs.values()), sum(one.share for one in judged) / len(judged), "")
+
+
+def _judged(statement: str, question: str, evidence: Evidence) -> Support:
+    """Judge a statement by the run that suits it best."""
+    claim = _Claim(statement, question, evidence)
+    best = max(evidence.runs, key=claim.merit, default=None)
+    if best is None:
+        return Support((), 0.0, "words")
+    objection = claim.objection(best)
+    return Support(() if objection else (best,), claim.share(best), objection)
+
+
+def _bare(sentence: str) -> str:
+    return " ".join(normalise(sentence).split()).strip(" .。!！")
 
 
 class _Claim:
-    """One sentence with what must be found for it."""
+    """One statement with what must be found for it."""
 
-    def __init__(self, sentence: str, question: str, evidence: Evidence) -> None:
-        asked = frozenset(content_terms(question))
-        self._sentence = sentence
+    def __init__(self, statement: str, question: str, evidence: Evidence) -> None:
+        asked = content_terms(question)
+        self._statement = statement
         self._evidence = evidence
-        terms = content_terms(sentence)
+        terms = [term for term in content_terms(without_number_words(statement)) if term in asked or term not in _ABOUT]
         self._weights = {term: evidence.weight(term) * (0.5 if term in asked else 1.0) for term in terms}
         self._novel = {term: weight for term, weight in self._weights.items() if term not in asked}
         self._asked = evidence.weights(asked)
-        self._question_words = frozenset(analyse(question))
-        self._numbers = numbers(sentence)
+        self._question = Words(question)
+        self._numbers = numbers(statement)
         self._asked_numbers = numbers(question)
-        self._names = names(sentence)
+        self._names = names(statement)
 
-    def share(self, held: frozenset[str]) -> float:
-        """Return the weighted share of the sentence's terms among `held`."""
-        return _share(self._weights, held)
+    def share(self, run: Quotable) -> float:
+        """Return the weighted share of the statement's terms that the run holds, numbers however written."""
+        if not self._weights:
+            return float(bool(self._numbers & run.numbers))
+        return share(self._weights, run.words, run.numbers)
 
-    def merit(self, run: Quotable, held: frozenset[str]) -> float:
-        """Return how good a proof a run is beside those that hold `held`: its words, its bearing, its brevity."""
-        merit = self.share(held | run.terms) + 0.25 * _share(self._asked, run.terms)
-        merit += 0.1 * bool(self._numbers) * (len(self._numbers & run.numbers) / max(len(self._numbers), 1))
+    def merit(self, run: Quotable) -> float:
+        """Return how good a proof a run is: by its words and numbers, its bearing on the question, its brevity."""
+        merit = self.share(run) + 0.25 * share(self._asked, run.words)
+        if self._numbers:
+            merit += 0.25 * len(self._numbers & run.numbers) / len(self._numbers)
         return merit - 0.001 * math.sqrt(len(run.text))
 
-    def objection(self, proofs: list[Quotable]) -> str:
-        """Return what stands against the claim given these proofs, or ""."""
-        if not proofs:
-            return "words"
-        held = frozenset(term for proof in proofs for term in proof.terms)
-        around = frozenset(term for proof in proofs for term in self._evidence.context(proof.hit))
-        if self.share(held) < SHARE or _share(self._novel, held) < NOVEL_SHARE:
-            return "words"
-        if not self._numbers_agree(proofs):
+    def objection(self, run: Quotable) -> str:
+        """Return what stands against the statement given this run, or ""."""
+        around = self._evidence.context(run.hit)
+        if not self._numbers_agree(run):
             return "numbers"
-        if not self._names_agree(held, around):
+        if self.share(run) < SHARE or share(self._novel, run.words, run.numbers) < NOVEL_SHARE:
+            return "words"
+        if not self._names_agree(run, around):
             return "names"
-        if len(self._weights) <= _SHORT and _share(self._asked, around) < _ON_TOPIC:
+        if len(self._weights) <= _SHORT and share(self._asked, around) < _ON_TOPIC:
             return "topic"
-        return "" if self._denies_the_same(proofs) else "negation"
+        return "" if self._denies_the_same(run) else "negation"
 
-    def _numbers_agree(self, proofs: list[Quotable]) -> bool:
-        found = frozenset(number for proof in proofs for number in proof.numbers)
-        missing = self._numbers - found
-        if missing <= self._asked_numbers:
-            passages = " ".join(proof.hit.chunk.text for proof in proofs) if missing else ""
-            return missing <= numbers(passages)
-        return False
+    def _numbers_agree(self, run: Quotable) -> bool:
+        """Whether the run has every number; one that the question named may stand elsewhere in its passage."""
+        missing = self._numbers - run.numbers
+        return not missing or (missing <= self._asked_numbers and missing <= numbers(run.hit.chunk.text))
 
-    def _names_agree(self, held: frozenset[str], around: frozenset[str]) -> bool:
+    def _names_agree(self, run: Quotable, around: Words) -> bool:
+        """Whether the run has every name; one that the question named may stand elsewhere in its passage."""
         for name in self._names:
-            words = frozenset(analyse(name))
-            if words <= held or (words <= self._question_words and words <= around):
-                continue
-            return False
-        return True
-
-    def _denies_the_same(self, proofs: list[Quotable]) -> bool:
-        """Compare each clause of the claim with the clause of the proofs that shares most words with it."""
-        theirs = [(part, frozenset(analyse(part))) for proof in proofs for part in clauses(proof.text)]
-        for part in clauses(self._sentence):
-            terms = {term: self._evidence.weight(term) for term in content_terms(part)}
-            nearest = max(theirs, key=lambda other: _share(terms, other[1]), default=None)
-            if nearest is None or _share(terms, nearest[1]) < 0.5:
-                continue
-            if negated(part) != negated(nearest[0]):
+            terms = analyse(name)
+            asked = all(term in self._question for term in terms)
+            if not all(term in run.words or (asked and term in around) for term in terms):
                 return False
         return True
 
-
-def _share(weights: Mapping[str, float], held: frozenset[str]) -> float:
-    total = sum(weights.values())
-    return sum(weight for term, weight in weights.items() if term in held) / total if total else 1.0
+    def _denies_the_same(self, run: Quotable) -> bool:
+        """Compare each clause of the statement with the clause of the run that is most like it."""
+        theirs = [(part, frozenset(content_terms(part))) for part in clauses(run.text)]
+        for part in clauses(self._statement):
+            terms = frozenset(content_terms(part))
+            alike = [2 * len(terms & other) / max(len(terms) + len(other), 1) for _, other in theirs]
+            if max(alike, default=0.0) < _SAME_CLAUSE:
+                continue
+            nearest = [theirs[place][0] for place, value in enumerate(alike) if value == max(alike)]
+            if all(negated(part) != negated(other) for other in nearest):
+                return False
+        return True

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _CANDIDATES = 3
 """Hits searched for each one wanted, where a reranker chooses among them."""
 
-_JUDGED = 5
+JUDGED = 5
 """Passages whose sentences are weighed one by one."""
 
 
@@ -86,7 +86,7 @@ def advanced(
     with run.step("judge") as detail:
         manner = manner_for(chat)
         embedder = index.embedder if can_read(index, asked) else None
-        sentences = best_sentences(asked, passages[:_JUDGED], embedder=embedder)
+        sentences = best_sentences(asked, passages[:JUDGED], embedder=embedder)
         evidence = Evidence(passages)
         verdict = judge(asked, evidence, sentences[0] if sentences else None)
         detail |= {"probability": verdict.probability, "needed": verdict.threshold, **verdict.features}

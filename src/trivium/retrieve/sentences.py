@@ -9,17 +9,15 @@ from __future__ import annotations
 
 import math
 import re
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from trivium.models.base import Embedder
-from trivium.text.content import content_terms
+from trivium.text.content import Words, content_terms, share
 from trivium.text.kinds import kind_asked
 from trivium.text.sentences import sentence_spans
-from trivium.text.tokens import analyse
 from trivium.types import Hit, Span
 
 _HEADING = re.compile(r"#{1,6}\s")
@@ -38,9 +36,9 @@ class _Sentence:
     hit: Hit
     span: Span
     text: str
-    terms: frozenset[str]
+    words: Words
     heading: bool
-    near: frozenset[str] = frozenset()
+    near: tuple[Words, ...] = ()
 
 
 def best_sentences(question: str, hits: Sequence[Hit], *, embedder: Embedder | None = None) -> list[Hit]:
@@ -59,7 +57,7 @@ def best_sentences(question: str, hits: Sequence[Hit], *, embedder: Embedder | N
     sentences = _sentences(hits)
     if not sentences:
         return []
-    words = _word_scores(question, sentences)
+    shared = _word_scores(question, sentences)
     meaning = np.zeros(len(sentences), dtype=np.float32)
     if embedder is not None:
         vectors = embedder.embed([sentence.text for sentence in sentences])  # (n, d)
@@ -67,11 +65,11 @@ def best_sentences(question: str, hits: Sequence[Hit], *, embedder: Embedder | N
     kind = kind_asked(question)
     rank = {id(hit): place for place, hit in enumerate(hits)}
     found = []
-    for sentence, shared, cosine in zip(sentences, words, meaning, strict=True):
+    for sentence, words, cosine in zip(sentences, shared, meaning, strict=True):
         held = float(kind is not None and kind.in_sentence.search(sentence.text) is not None)
         first = 1.0 - rank[id(sentence.hit)] / len(hits)
-        score = _WORDS * shared + _MEANING * float(cosine) + _KIND * held + _RANK * first
-        scores = {**sentence.hit.scores, "words": shared, "meaning": float(cosine), "kind": held}
+        score = _WORDS * words + _MEANING * float(cosine) + _KIND * held + _RANK * first
+        scores = {**sentence.hit.scores, "words": words, "meaning": float(cosine), "kind": held}
         found.append(replace(narrowed(sentence.hit, sentence.span), score=score, scores=scores))
     return sorted(found, key=lambda hit: -hit.score)
 
@@ -88,30 +86,27 @@ def _sentences(hits: Sequence[Hit]) -> list[_Sentence]:
     """Return the sentences that can answer, each knowing the words of its neighbours and of its headings."""
     found = []
     for hit in hits:
-        heading = frozenset(analyse("\n".join(hit.chunk.headings)))
+        heading = Words(*hit.chunk.headings)
         own = [_sentence(hit, span) for span in sentence_spans(hit.chunk.text)]
         for place, sentence in enumerate(own):
             if sentence.heading:
-                heading = sentence.terms
+                heading = sentence.words
             elif not _FURNITURE.fullmatch(sentence.text):
                 beside = own[max(place - 1, 0) : place] + own[place + 1 : place + 2]
-                near = heading.union(*(other.terms for other in beside))
-                found.append(replace(sentence, near=near))
+                found.append(replace(sentence, near=(heading, *(other.words for other in beside))))
     return found
 
 
 def _sentence(hit: Hit, span: Span) -> _Sentence:
     text = hit.chunk.text[span[0] : span[1]]
-    return _Sentence(hit, span, text, frozenset(analyse(text)), _HEADING.match(text) is not None)
+    return _Sentence(hit, span, text, Words(text), _HEADING.match(text) is not None)
 
 
 def _word_scores(question: str, sentences: Sequence[_Sentence]) -> list[float]:
     """Return for each sentence the weighted share of the question's terms that it and its surroundings hold."""
     asked = content_terms(question)
-    frequency = Counter(term for sentence in sentences for term in sentence.terms)
-    weight = {term: math.log(1 + (len(sentences) + 1) / (frequency[term] + 0.5)) for term in asked}
-    total = sum(weight.values()) or 1.0
+    frequency = {term: sum(term in one.words for one in sentences) for term in asked}
+    weights = {term: math.log(1 + (len(sentences) + 1) / (frequency[term] + 0.5)) for term in asked}
     return [
-        sum(weight[term] * (1.0 if term in one.terms else _AROUND * (term in one.near)) for term in asked) / total
-        for one in sentences
+        (1 - _AROUND) * share(weights, one.words) + _AROUND * share(weights, one.words, *one.near) for one in sentences
     ]

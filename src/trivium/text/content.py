@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from functools import cache, lru_cache
 from importlib.resources import files
 
+from trivium.text.chinese import segment
+from trivium.text.normalise import normalise
 from trivium.text.tokens import analyse
+
+_HAN = re.compile("[\u3005\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]+")
 
 
 @cache
@@ -20,10 +27,38 @@ def _empty() -> frozenset[str]:
 
 @lru_cache(maxsize=4096)
 def content_terms(text: str) -> tuple[str, ...]:
-    """Return the distinct lexical tokens of `text` that carry content, in the order of the text.
+    """Return the distinct terms of `text` that carry content: lexical tokens, and Chinese words.
 
-    A text of function words only keeps them all: `To be or not to be` is about its words.
+    The pairs of neighbouring characters, which lexical search adds to Chinese words, are left out: most of them
+    cross the border of two words and mean nothing. A text of function words only keeps them all: `To be or not to
+    be` is about its words.
     """
-    tokens = tuple(dict.fromkeys(analyse(text)))
-    content = tuple(token for token in tokens if token not in _empty())
-    return content or tokens
+    text = normalise(text) if _HAN.search(text) else text
+    terms = dict.fromkeys(word for run in _HAN.findall(text) for word in segment(run))
+    terms |= dict.fromkeys(analyse(_HAN.sub(" ", text)))
+    content = tuple(term for term in terms if term not in _empty())
+    return content or tuple(terms)
+
+
+class Words:
+    """What a text holds, to be asked for content terms."""
+
+    __slots__ = ("_joined", "tokens")
+
+    def __init__(self, *texts: str) -> None:
+        joined = normalise("\n".join(texts))
+        self.tokens = frozenset(token for text in texts for token in analyse(text))
+        self._joined = joined if _HAN.search(joined) else ""
+
+    def __contains__(self, term: str) -> bool:
+        """Whether the text has a content term: among its tokens, or, for a Chinese word, anywhere in it.
+
+        The words of Chinese are cut differently in different sentences.
+        """
+        return term in self.tokens or (term in self._joined and _HAN.match(term) is not None)
+
+
+def share(weights: Mapping[str, float], *held: Words | AbstractSet[str]) -> float:
+    """Return the weighted share, 0 to 1, of the terms that at least one of `held` has; 1 where there are no terms."""
+    total = sum(weights.values())
+    return sum(w for term, w in weights.items() if any(term in one for one in held)) / total if total else 1.0
