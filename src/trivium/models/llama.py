@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,12 +12,11 @@ from typing import Any
 from trivium.errors import ContextOverflow, ModelError, ModelNotFound, UnknownName, UsageError
 from trivium.models.gguf import metadata_items, special_tokens
 from trivium.models.llama_engine import Engine, Event
+from trivium.models.turns import control_pattern, defused, fingerprint, turns
 from trivium.types import Completion, Message, TokenLogprob, Usage
 
 DEFAULT_CONTEXT = 8192
 """Used for models that were trained on more: the memory of a longer context is paid when the model loads."""
-
-_SAMPLED_BLOCKS, _SAMPLE_BYTES = 64, 4096
 
 
 class LlamaChat:
@@ -129,7 +127,7 @@ class LlamaChat:
 
     def count_tokens(self, text: str) -> int:
         """Return the number of tokens of `text`, without special tokens (about 0.4 ms a call)."""
-        answer = self._engine.ask("/tokenize", {"content": self._defused(text), "add_special": False})
+        answer = self._engine.ask("/tokenize", {"content": defused(text, self._control), "add_special": False})
         return len(answer["tokens"])
 
     def close(self) -> None:
@@ -148,18 +146,12 @@ class LlamaChat:
     def _body(
         self, messages: Sequence[Message], max_tokens: int, temperature: float, seed: int, stop: Sequence[str]
     ) -> dict[str, Any]:
-        turns = [{"role": turn.role, "content": self._defused(turn.content)} for turn in messages]
-        if not turns:
-            raise UsageError("A chat model was asked with no messages.", "Give it at least one.")
-        if max_tokens < 1:
-            raise UsageError(f"max_tokens is {max_tokens}.", "Let the model write at least one token.")
-        if turns[0]["role"] != "system":
-            turns.insert(0, {"role": "system", "content": ""})
-        count = self._engine.ask("/v1/chat/completions/input_tokens", {"messages": turns})["input_tokens"]
+        spoken = turns(messages, self._control, max_tokens)
+        count = self._engine.ask("/v1/chat/completions/input_tokens", {"messages": spoken})["input_tokens"]
         if count + max_tokens > self.context:
             raise ContextOverflow(count, self.context - max_tokens)
         return {
-            "messages": turns,
+            "messages": spoken,
             "max_tokens": max_tokens,
             "temperature": temperature,
             "seed": seed,
@@ -174,28 +166,8 @@ class LlamaChat:
         return self._adapters[name]
 
     @cached_property
-    def _special(self) -> re.Pattern[str] | None:
-        tokens = special_tokens(self.path)
-        return re.compile("|".join(map(re.escape, tokens))) if tokens else None
-
-    def _defused(self, text: str) -> str:
-        if self._special is None:
-            return text
-        return self._special.sub(lambda match: f"{match[0][0]} {match[0][1:]}", text)
-
-
-def fingerprint(path: Path) -> str:
-    """Return 12 hex digits of the SHA-256 of a file's size and of 64 blocks spread over it.
-
-    Hashing a model whole takes seconds; retrained, requantised or cut weights differ in every such block.
-    """
-    size = path.stat().st_size
-    digest = hashlib.sha256(str(size).encode())
-    with path.open("rb") as file:
-        for number in range(_SAMPLED_BLOCKS):
-            file.seek(number * max(size - _SAMPLE_BYTES, 0) // (_SAMPLED_BLOCKS - 1))
-            digest.update(file.read(_SAMPLE_BYTES))
-    return digest.hexdigest()[:12]
+    def _control(self) -> re.Pattern[str] | None:
+        return control_pattern(special_tokens(self.path))
 
 
 def _existing(path: str | os.PathLike[str], what: str) -> Path:
