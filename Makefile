@@ -11,7 +11,7 @@ export QUESTION
 export ONLY
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test quick check bench pull light constraints demo-documents screens clean
+.PHONY: help demo test quick check bench pull light constraints demo-documents output screens clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -55,6 +55,10 @@ bench: $(VENV)/.dev ## The benchmarks against the peers (ONLY=ingest for one)
 	@$(BIN)/python benchmarks/run.py $${ONLY:+--only "$$ONLY"}
 
 demo-documents: $(VENV)/.base ## Remake the demo's PDF, DOCX and HTML pages from docs/
+	$(BIN)/python docs/make_demo_documents.py
+
+output: $(VENV)/.base ## Run the commands that the pages show, and put what they print under them
+	$(BIN)/python docs/make_output.py
 	$(BIN)/python docs/make_demo_documents.py
 
 screens: $(VENV)/.base ## Remake the pictures of docs/ from real commands

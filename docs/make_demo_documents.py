@@ -51,7 +51,8 @@ def plain(text: str) -> str:
 
 def blocks(markdown: str) -> Iterator[Block]:
     """Read the part of Markdown that the pages use."""
-    for piece in re.split(r"\n{2,}(?![^`]*\n```(?:\n|$))", markdown.strip()):
+    for piece in re.findall(r"^```(?s:.*?)^```$|(?:^(?!```).+$\n?)+", markdown, re.MULTILINE):
+        piece = piece.strip()
         lines = piece.split("\n")
         if piece.startswith("```"):
             yield Block("pre", "\n".join(lines[1:-1]))

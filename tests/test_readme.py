@@ -24,7 +24,8 @@ def fenced(page: Path, language: str) -> list[str]:
 
 def commands(page: Path) -> list[list[str]]:
     lines = "".join(fenced(page, "bash")).splitlines()
-    words = [shlex.split(line.removeprefix("$ "), comments=True) for line in lines]
+    lines += [line[2:] for line in "".join(fenced(page, "console")).splitlines() if line.startswith("$ ")]
+    words = [shlex.split(line, comments=True) for line in lines]
     return [command for command in words if command]
 
 
@@ -73,6 +74,20 @@ def test_the_python_of_the_readme_works(workplace: Path) -> None:
         done = run([sys.executable, f"snippet{number}.py"], workplace)
         assert done.returncode == 0, done.stderr
         assert done.stdout.strip()
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("name", ["getting-started", "access", "command-line"])
+def test_what_the_pages_show_is_what_the_commands_print(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(REPOSITORY / "docs"))
+    import make_output
+
+    def words(page: str) -> str:  # seconds, scores and names made of the folder's path differ from run to run
+        return re.sub(r"\b[0-9a-f]{16}\b|[-\d.,:]+", "0", re.sub(r" +", " ", page))
+
+    shown = (REPOSITORY / "docs" / f"{name}.md").read_text("utf-8")
+    assert "```console\n$ trivium" in shown
+    assert words(make_output.rerun(shown)) == words(shown), "run: make output"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(REPOSITORY).as_posix())

@@ -82,6 +82,7 @@ def sync(
 ) -> int:
     """Bring the knowledge base in line with the files: changed ones are read again, vanished ones may be removed."""
     from trivium.cli.progress import adding
+    from trivium.cli.show import near
 
     screen: Screen = ctx.obj
     base = open_kb(screen, kb, embedder=embedder, create=bool(paths))
@@ -93,7 +94,7 @@ def sync(
     if not screen.as_json:
         _show_added(screen, report)
         for source in vanished:
-            screen.out.print(f"Vanished: {source}", soft_wrap=True)
+            screen.out.print(f"Vanished: {near(source)}", soft_wrap=True)
     removed = None
     if vanished and (yes or _agreed(screen, len(vanished))):
         removed = base.remove(vanished)
@@ -162,9 +163,11 @@ def remove(
 
 
 def _show_removed(screen: Screen, receipt: RemoveReport) -> None:
+    from trivium.cli.show import near
+
     for one in receipt.removed:
         screen.out.print(
-            f"Removed {one.source}: {one.chunks:,} chunks, {one.vectors:,} vectors, "
+            f"Removed {near(one.source)}: {one.chunks:,} chunks, {one.vectors:,} vectors, "
             f"{one.lexical:,} lexical entries, {one.cached_answers:,} cached answers.",
             soft_wrap=True,
         )
