@@ -112,8 +112,8 @@ def _block(hit: Hit, number: int, code: str, plain: bool) -> str:
     if plain:
         return f"[{number}] {' '.join(text.split())}"
     place = f"{_attribute(hit.chunk.source)}" + (f", page {hit.chunk.page}" if hit.chunk.page else "")
-    headings = _attribute(" > ".join(hit.chunk.headings))
-    head = f"{place} > {headings}" if headings else place
+    headings = _attribute(" › ".join(hit.chunk.headings))
+    head = f"{place} › {headings}" if headings else place
     return f"<<<{code} [{number}] {head}\n{text}\n{code}>>>"
 
 
