@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -93,6 +94,31 @@ def test_the_dense_arm_steps_aside_for_words_it_does_not_know() -> None:
 def test_weights_reach_the_fusion() -> None:
     only_words = search(Recorder(), "warranty", weights={"dense": 0.0, "lexical": 1.0})  # type: ignore[arg-type]
     assert [h.chunk.id for h in only_words][:2] == ["b", "c"]
+
+
+def test_thresholds_and_diversity() -> None:
+    assert [h.chunk.id for h in search(Recorder(), "warranty", least=0.6)] == ["b"]  # type: ignore[arg-type]
+    found = search(Recorder(), "warranty", least={"lexical": 5.0})  # type: ignore[arg-type]
+    assert [h.chunk.id for h in found] == ["b"]
+    index = Recorder()
+    plain = [h.chunk.id for h in search(index, "warranty", k=2)]  # type: ignore[arg-type]
+    diverse = [h.chunk.id for h in search(index, "warranty", k=2, diversity=0.0)]  # type: ignore[arg-type]
+    assert diverse == plain
+    with pytest.raises(UsageError):
+        search(index, "warranty", diversity=2.0)  # type: ignore[arg-type]
+
+
+def test_diversity_prefers_what_is_unlike(tmp_path: Path) -> None:
+    kb = trivium.open(tmp_path / "kb", embedder=FakeEmbedder(256))
+    texts = [
+        "The warranty of the printer lasts 24 months.",
+        "The warranty of the printer lasts 24 months indeed.",
+        "A warranty needs the receipt from the shop.",
+    ]
+    kb.add([Document(f"{n}.txt", text) for n, text in enumerate(texts)])
+    question = "How long does the warranty of the printer last?"
+    assert {h.chunk.source for h in search(kb, question, k=2)} == {"0.txt", "1.txt"}
+    assert "2.txt" in {h.chunk.source for h in search(kb, question, k=2, diversity=0.7)}
 
 
 def test_an_error_of_either_arm_is_heard() -> None:

@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING
 
 from trivium.errors import UnknownName, UsageError
 from trivium.models.base import Vectors
+from trivium.retrieve.diversify import mmr
 from trivium.retrieve.fuse import reciprocal_rank_fusion, weighted_score_fusion
+from trivium.retrieve.threshold import at_least
 from trivium.types import Hit
 
 if TYPE_CHECKING:
@@ -78,6 +80,8 @@ def search(
     principals: Sequence[str] | None = None,
     fusion: str = "weighted",
     weights: Mapping[str, float] | None = None,
+    least: float | Mapping[str, float] | None = None,
+    diversity: float | None = None,
 ) -> list[Hit]:
     """Return the k best chunks for the question that the asker may read, best first.
 
@@ -91,6 +95,9 @@ def search(
         principals: who asks; None is an unknown asker, who sees what everyone may read.
         fusion: "weighted" or "rrf".
         weights: of the arms "dense" and "lexical".
+        least: the least score of a hit, or the least by the name of an arm (see `threshold.at_least`).
+        diversity: 0 to 1, how much unlikeness to better hits counts beside relevance (see `diversify.mmr`); None
+            leaves the order as it is.
 
     Raises:
         UsageError: the question is empty, `k` is below 1, or a name is not one of those above.
@@ -104,6 +111,27 @@ def search(
         raise UnknownName("fusion", fusion, FUSIONS)
     question = clean_question(question)
 
+    depth = k if diversity is None else max(DEPTH, 2 * k)
+    hits = _found(index, question, depth, mode, where, principals, fusion, weights)
+    if least is not None:
+        hits = at_least(hits, least)
+    if diversity is not None:
+        vectors = index.vectors([hit.chunk.id for hit in hits])
+        hits = mmr(hits, vectors, k=k, balance=1.0 - diversity)
+    return hits[:k]
+
+
+def _found(
+    index: Index,
+    question: str,
+    k: int,
+    mode: str,
+    where: str | Where | None,
+    principals: Sequence[str] | None,
+    fusion: str,
+    weights: Mapping[str, float] | None,
+) -> list[Hit]:
+    """Return the k best hits of the arms that `mode` names."""
     if mode == "lexical" or (mode == "hybrid" and not can_read(index, question)):
         return index.lexical(question, n=k, where=where, principals=principals)
     if mode == "dense":
