@@ -48,3 +48,11 @@ def test_the_decoys_would_be_noticed(decoys: Path) -> None:
 def test_modules_that_every_command_loads_are_light(module: str, decoys: Path) -> None:
     done = run(["-c", f"import {module}"], decoys)
     assert done.returncode == 0, done.stderr
+
+
+def test_no_import_reads_the_chinese_dictionary(tmp_path: Path) -> None:
+    code = (
+        "import sys, trivium.patterns, trivium.api; from trivium.text import chinese;"
+        "sys.exit(chinese._dictionary.cache_info().currsize)"
+    )
+    assert run(["-c", code], tmp_path).returncode == 0

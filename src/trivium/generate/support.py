@@ -26,7 +26,9 @@ _SHORT = 6
 """An answer of so few terms says nothing by itself: its passage must speak of the question too."""
 _ON_TOPIC = 0.12
 _SAME_CLAUSE = 0.5
-_ABOUT = frozenset(content_terms("answer passage document text question context information 答案 文档 段落 问题 资料"))
+_ABOUT = frozenset(content_terms("answer passage document text question context information"))
+# Written out: cutting Chinese loads a dictionary, which an English question must not wait for.
+_ABOUT |= {"答案", "文档", "段落", "问题", "资料"}
 """Terms of the talk about an answer, which no passage needs to hold."""
 
 
