@@ -187,8 +187,8 @@ ROWS = [
         (
             "The Evolution of the Word Processor",
             "Patented in 1868 by Christopher Latham Sholes",
-            "- IBM MT/ST (Magnetic Tape/Selectric Typewriter): Introduced in 1964, this machine combined IBM's Selectric "
-            "typewriter with magnetic tape storage.",
+            "- IBM MT/ST (Magnetic Tape/Selectric Typewriter): Introduced in 1964, this machine combined IBM's "
+            "Selectric typewriter with magnetic tape storage.",
             "- Google Docs (2006)",
         ),
         pages=5,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+import zlib
 
 from trivium.documents.limits import MEGABYTE, Limits
 from trivium.documents.parts import Unreadable
@@ -28,7 +29,7 @@ def check_archive(data: bytes, limits: Limits) -> None:
             _check_directory(entries, len(data), limits)
             for entry in entries:
                 _check_entry(archive, entry)
-    except (zipfile.BadZipFile, EOFError, OSError, ValueError, NotImplementedError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, NotImplementedError) as error:
         raise Unreadable(f"it is damaged: {error or type(error).__name__}") from error
 
 

@@ -10,7 +10,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from itertools import pairwise
+from itertools import pairwise, product, zip_longest
 
 from trivium.documents.parts import Part
 
@@ -40,15 +40,14 @@ _LIGATURES = {0xFB00: "ff", 0xFB01: "fi", 0xFB02: "fl", 0xFB03: "ffi", 0xFB04: "
 _LINES = {0x2028: "\n", 0x2029: "\n\n", 0x85: "\n", 0x0C: "\n\n"}
 _PROSE = {**_CONTROLS, **_INVISIBLE, **_SPACES, **_LIGATURES, **_LINES, **_FULL_WIDTH}
 _CODE = {**_CONTROLS, 0xFEFF: None, 0x0C: "\n"}
-_TRAILING = re.compile(r"[ \t\u3000]+(?=\n)")
+_TRAILING = re.compile(r"(?<![ \t\u3000])[ \t\u3000]++(?=\n)")
 _BLANK_LINES = re.compile(r"\n{3,}")
 _RUNS = re.compile(r"(?<=\S)[ \t]{2,}|(?<=\S)\t")
 _SPACED_WIDE = re.compile(r"(?<=\S)\u3000+(?=\S)")
 _HAN = r"\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
-_SPREAD = re.compile(rf"(?:[{_HAN}，。、；：？！（）《》「」…０-９0-9] ){{4,}}")
-_SPREAD_GAP = re.compile(
-    rf"(?<=[{_HAN}，。、；：？！（）《》「」…０-９0-9]) (?=[{_HAN}，。、；：？！（）《》「」…０-９0-9])"
-)
+_SPREADABLE = rf"[{_HAN}，。、；：？！（）《》「」…０-９0-9]"
+_SPREAD = re.compile(rf"(?:{_SPREADABLE} ){{4,}}{_SPREADABLE}?")
+_SPREAD_GAP = re.compile(rf"(?<={_SPREADABLE}) (?={_SPREADABLE})")
 _PAGE_NUMBER = re.compile(
     r"\W{0,3}(?:(?:page|seite|p\.|pg\.?)\s*)?(?:\d{1,4}|[ivxlc]{1,7})(?:\s*(?:/|of|von|de)\s*\d{1,4})?\W{0,3}"
     r"|第\s*[\d一二三四五六七八九十百]{1,5}\s*页(?:\s*[/，,]?\s*共\s*[\d一二三四五六七八九十百]{1,5}\s*页)?",
@@ -183,7 +182,7 @@ def drop_running_lines(pages: Sequence[Sequence[str]]) -> list[list[str]]:
     """Return the lines of each page without what recurs at the top or the foot of the pages, and page numbers.
 
     A line recurs when it stands among the first or last three lines of at least three pages, and of more than
-    half of them (or of every second one: left and right pages differ), digits apart.
+    half of them (or of every second one: left and right pages differ), page numbers apart.
     """
     masks = running_lines(pages)
     return [
@@ -196,17 +195,17 @@ def running_lines(pages: Sequence[Sequence[str]]) -> list[list[bool]]:
     """Tell for each line of each page whether it is a running head, a running foot or a page number."""
     edges = [_edge_lines(page) for page in pages]
     counts: dict[str, int] = {}
-    for page, edge in zip(pages, edges, strict=True):
-        for pattern in {_pattern(page[at]) for at in edge}:
+    for number, (page, edge) in enumerate(zip(pages, edges, strict=True)):
+        for pattern in {pattern for at in edge for pattern in _patterns(page[at], number)}:
             counts[pattern] = counts.get(pattern, 0) + 1
     needed = max(3, len(pages) // 3 + 1)
     masks = []
-    for page, edge in zip(pages, edges, strict=True):
+    for number, (page, edge) in enumerate(zip(pages, edges, strict=True)):
         mask = [False] * len(page)
         for at in edge:
             line = page[at].strip()
-            number = len(pages) > 1 and bool(_PAGE_NUMBER.fullmatch(line))
-            mask[at] = number or (bool(line) and counts[_pattern(line)] >= needed)
+            counted = len(pages) > 1 and bool(_PAGE_NUMBER.fullmatch(line))
+            mask[at] = counted or any(counts[pattern] >= needed for pattern in _patterns(line, number))
         masks.append(_outermost(mask, edge))
     return masks
 
@@ -228,6 +227,21 @@ def _outermost(mask: list[bool], edge: list[int]) -> list[bool]:
     return kept
 
 
-def _pattern(line: str) -> str:
-    """Return a line with its numbers blotted out, so that `Page 3` and `Page 4` are one."""
-    return re.sub(r"\d+", "#", " ".join(line.split())).casefold()
+def _patterns(line: str, page: int) -> list[str]:
+    """Return what a line looks like on every page where it runs through them.
+
+    Each of its numbers may count the pages or be the same on all (`Page 3 of 12`); other numbers are no running
+    line's: `Balance: 5,310` stays.
+    """
+    text = " ".join(line.split()).casefold()[:_LONGEST_LINE]
+    if not text:
+        return []
+    numbers = _NUMBERS.findall(text)[:_MOST_NUMBERS]
+    pieces = _NUMBERS.split(text, maxsplit=_MOST_NUMBERS)
+    counted = [(number, f"#{int(number) - page}#") for number in numbers]
+    return ["".join(map("".join, zip_longest(pieces, chosen, fillvalue=""))) for chosen in product(*counted)]
+
+
+_NUMBERS = re.compile(r"\d{1,9}")
+_MOST_NUMBERS = 3
+_LONGEST_LINE = 200

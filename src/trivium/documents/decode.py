@@ -37,8 +37,8 @@ _WIDER = {
     "shift_jis": "cp932",
     "shift_jis_2004": "cp932",
     "euc_kr": "cp949",
-    "utf-16": "utf-8",  # a page that could be read as far as this declaration is not in UTF-16
 }
+_DECLARED = frozenset({"utf-8", "gb18030", "big5hkscs", "euc_jp", "hz", "johab", "iso2022_jp", "iso2022_kr", "cp949"})
 # Candidate encoding, the list of its frequent characters, and what it gains for being the likelier one of its kind.
 _WIDE = (
     ("gb18030", "simplified", 0.10),
@@ -50,10 +50,10 @@ _WIDE = (
     ("utf-16-be", "any", -0.2),
 )
 _NARROW = (
-    ("cp1252", "latin", 0.10),
+    ("cp1252", "latin", 0.15),
     ("cp1251", "cyrillic", 0.05),
     ("koi8_r", "cyrillic", 0.0),
-    ("cp1250", "latin", 0.0),
+    ("cp1250", "central", 0.0),
     ("cp1253", "greek", 0.0),
     ("cp1255", "hebrew", 0.0),
     ("cp1256", "arabic", 0.0),
@@ -63,7 +63,7 @@ _NARROW = (
 _NAMES = {"gb18030": "GB18030", "big5hkscs": "Big5", "cp932": "Shift-JIS", "cp949": "EUC-KR", "euc_jp": "EUC-JP"}
 _ESCAPED = ((b"\x1b$B", "iso2022_jp_2"), (b"\x1b$@", "iso2022_jp_2"), (b"\x1b$)C", "iso2022_kr"))
 _MIN_PLAUSIBLE = 0.0
-_UTF16_PLAUSIBLE = 0.35
+_UTF16_PLAUSIBLE = 0.15
 _UNSURE = 0.12
 
 
@@ -87,11 +87,11 @@ def decode(data: bytes, declared: str = "") -> Decoded:
     for bom, encoding in _BOMS:
         if data.startswith(bom):
             return _finish(data[len(bom) :], encoding)
+    for escape, encoding in _ESCAPED:
+        if escape in data[:_SAMPLE] and data.isascii():
+            return _finish(data, encoding)
     if (found := _utf8(data)) is not None:
         return found
-    for escape, encoding in _ESCAPED:
-        if escape in data[:_SAMPLE] and max(data[:_SAMPLE]) < 0x80:
-            return _finish(data, encoding)
     sample = _sample(data)
     if 0 in sample or _is_binary(sample):
         # No text of an 8-bit encoding has NUL or many control characters; UTF-16 without a mark has either.
@@ -140,14 +140,15 @@ def _is_binary(sample: bytes) -> bool:
 
 
 def _codec(label: str) -> str:
-    """Return Python's codec for a declared label, widened as browsers do; empty for one that is unknown."""
+    """Return Python's codec for a declared label, widened as browsers do; empty for one that is no text encoding."""
     try:
         name = codecs.lookup(label.strip(" \"'").lower()).name if label.strip() else ""
     except (LookupError, ValueError):
         return ""
     if name.startswith(("utf-16", "utf-32")):
-        return "utf-8"
-    return _WIDER.get(name, name)
+        return "utf-8"  # a page that could be read as far as this declaration is not in UTF-16
+    name = _WIDER.get(name, name)
+    return name if name.startswith(("iso8859-", "cp", "koi8", "mac-")) or name in _DECLARED else ""
 
 
 def _guess(data: bytes, declared: str) -> Decoded:
@@ -265,6 +266,7 @@ def _wide_value(character: str, before: str, after: str, common: frozenset[str],
 
 
 _LETTERS = {
+    "central": re.compile(r"[À-ÖØ-öø-žŒœŠšŽžŸșțȘȚ]"),
     "latin": re.compile(r"[À-ÖØ-öø-žŒœŠšŽžŸșțȘȚ]"),
     "cyrillic": re.compile(r"[Ѐ-ӿ]"),
     "greek": re.compile(r"[Ͱ-Ͽ]"),
@@ -273,6 +275,8 @@ _LETTERS = {
     "thai": re.compile(r"[฀-๿]"),
 }
 _FREQUENT = {
+    "latin": "éèàçêôîûùâëïöäüßñáíóúæœ",
+    "central": "ąćęłńóśźżáčďéěíňřšťúůýžöüőűä",
     "cyrillic": "оеаинтсрвлкмдпуя",
     "greek": "αοιετσνηυρπκμλςόίά",
     "hebrew": "יוהלאתרבמשנ",
@@ -285,10 +289,11 @@ def _narrow_value(character: str, before: str, after: str, script: str) -> float
     """Judge one character that a one-byte encoding gave, by its neighbours."""
     letters = _LETTERS[script]
     if letters.match(character):
-        if script == "latin":
+        if script in ("latin", "central"):
             # An accented letter stands alone among plain ones; in a row they are another encoding's bytes.
             plain = before.isascii() and (before.isalpha() or not before.isalnum())
-            lone = 0.6 if plain else -0.6
+            usual = 0.6 if character.lower() in _FREQUENT[script] else 0.35
+            lone = usual if plain else -0.6
             return lone - 0.5 if character.isupper() and before.islower() else lone
         # Letters of the other scripts stand in a row, and not among Latin ones.
         latin = (before.isascii() and before.isalpha()) or (after.isascii() and after.isalpha())

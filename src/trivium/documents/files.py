@@ -7,6 +7,7 @@ import hashlib
 import os
 import stat
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from trivium.documents.parts import Unreadable
 _TRIES = 4
 _PAUSE = 0.05
 _BLOCK = 1 << 20
+_RESTLESS = "it kept changing while it was read; add it again when nothing writes to it"
 _FLAGS = (
     os.O_RDONLY
     | getattr(os, "O_NONBLOCK", 0)  # a pipe put in the file's place between stat and open must not block
@@ -74,24 +76,18 @@ def read_file(path: str | Path, *, max_bytes: int) -> tuple[bytes, Fingerprint]:
             data, mtime_ns = found
             return data, Fingerprint(hashlib.sha256(data).hexdigest(), len(data), mtime_ns)
         time.sleep(_PAUSE)
-    raise Unreadable("it kept changing while it was read; add it again when nothing writes to it")
+    raise Unreadable(_RESTLESS)
 
 
 def _read_once(path: str | Path, max_bytes: int) -> tuple[bytes, int] | None:
     """Return the bytes and the modification time, or None when the file changed meanwhile."""
     with _Opened(path) as (descriptor, before):
         if before.st_size > max_bytes:
-            raise Unreadable(_too_large(before.st_size, max_bytes))
-        blocks = []
-        length = 0
-        while block := os.read(descriptor, _BLOCK):
-            blocks.append(block)
-            length += len(block)
-            if length > max_bytes:
-                raise Unreadable(_too_large(length, max_bytes))
+            size, limit = f"{before.st_size / 1e6:,.1f} MB", f"{max_bytes / 1e6:,.1f} MB"
+            raise Unreadable(f"it is too large: {size}, and the limit is {limit} (max_bytes)")
+        data = b"".join(_blocks(descriptor, before.st_size))
         after = os.fstat(descriptor)
-    same = (before.st_size, before.st_mtime_ns) == (after.st_size, after.st_mtime_ns)
-    return (b"".join(blocks), after.st_mtime_ns) if same and length == after.st_size else None
+    return (data, after.st_mtime_ns) if _at_rest(before, after, len(data)) else None
 
 
 def fingerprint(path: str | Path) -> Fingerprint:
@@ -104,14 +100,27 @@ def fingerprint(path: str | Path) -> Fingerprint:
         digest = hashlib.sha256()
         length = 0
         with _Opened(path) as (descriptor, before):
-            while block := os.read(descriptor, _BLOCK):
+            for block in _blocks(descriptor, before.st_size):
                 digest.update(block)
                 length += len(block)
             after = os.fstat(descriptor)
-        if (before.st_size, before.st_mtime_ns, length) == (after.st_size, after.st_mtime_ns, after.st_size):
+        if _at_rest(before, after, length):
             return Fingerprint(digest.hexdigest(), length, after.st_mtime_ns)
         time.sleep(_PAUSE)
-    raise Unreadable("it kept changing while it was read; add it again when nothing writes to it")
+    raise Unreadable(_RESTLESS)
+
+
+def _blocks(descriptor: int, size: int) -> Iterator[bytes]:
+    """Yield the bytes of an open file; those that are added while it is read are not run after."""
+    length = 0
+    while length <= size and (block := os.read(descriptor, _BLOCK)):
+        length += len(block)
+        yield block
+
+
+def _at_rest(before: os.stat_result, after: os.stat_result, length: int) -> bool:
+    same = (before.st_size, before.st_mtime_ns) == (after.st_size, after.st_mtime_ns)
+    return same and length == after.st_size
 
 
 class _Opened:
@@ -150,7 +159,3 @@ def _regular(status: os.stat_result) -> None:
     kind = stat.S_IFMT(status.st_mode)
     if kind != stat.S_IFREG:
         raise Unreadable(f"it is {_KINDS.get(kind, 'a special file')}, not a regular file")
-
-
-def _too_large(size: int, limit: int) -> str:
-    return f"it is too large: {size / 1e6:,.1f} MB, and the limit is {limit / 1e6:,.1f} MB (max_bytes)"

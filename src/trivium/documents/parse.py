@@ -100,16 +100,23 @@ def _read_text(data: bytes, kind: str, name: str) -> Reading:
     declared = web.CHARSET.search(data[:4096]) if kind == "html" else None
     declared = declared or (_XML_DECLARED.search(data[:400]) if kind in ("xml", "html") else None)
     claimed = BY_EXTENSION.get(extension_of(name), "")
+    foreign = bool(claimed) and claimed not in _TEXT_READERS and claimed != "eml"
     try:
         decoded = decode(data, declared.group(1).decode("ascii", "replace") if declared else "")
-    except Unreadable as error:
-        if claimed and claimed not in _TEXT_READERS:
-            raise Unreadable(f"it is damaged or not what its name says: there is no {claimed.upper()} in it") from error
+    except Unreadable:
+        if foreign:
+            raise Unreadable(_not_what_it_claims(claimed)) from None
         raise
+    if foreign and decoded.warnings:
+        raise Unreadable(_not_what_it_claims(claimed))
     if claimed in ("xls", "xlsx") and kind == "text" and tabular.find_delimiter(decoded.text, certain=True):
         kind = "csv"  # many programs export text under the name of a spreadsheet
     reading = _TEXT_READERS[kind](decoded.text)
     return replace(reading, warnings=(*decoded.warnings, *reading.warnings))
+
+
+def _not_what_it_claims(claimed: str) -> str:
+    return f"it is damaged or not what its name says: there is no {claimed.upper()} in it"
 
 
 def _media_type(data: bytes, kind: str) -> str:

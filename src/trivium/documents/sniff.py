@@ -131,7 +131,7 @@ def sniff(data: bytes, name: str) -> Kind:
         Unreadable: the content is of a kind that is not read, or is none that is known.
     """
     claimed = BY_EXTENSION.get(extension_of(name), "")
-    actual = _by_magic(data) or _by_text(data, claimed)
+    actual = _by_magic(data, claimed) or _by_text(data, claimed)
     if not actual:
         if claimed in _TEXT_KINDS or not claimed:
             return Kind(claimed or "text")
@@ -142,7 +142,7 @@ def sniff(data: bytes, name: str) -> Kind:
     return Kind(actual)
 
 
-def _by_magic(data: bytes) -> str:
+def _by_magic(data: bytes, claimed: str) -> str:
     """Return the kind that the first bytes prove, or an empty string."""
     head = data[:1024]
     if b"%PDF-" in head:
@@ -152,7 +152,7 @@ def _by_magic(data: bytes) -> str:
     if head.startswith(b"PK\x05\x06"):
         raise Unreadable("it is an empty ZIP archive")
     if head.startswith(_OLE):
-        return _ole_kind(data)
+        return _ole_kind(data, claimed)
     if head.lstrip()[:5] == b"{\\rtf":
         return "rtf"
     if head.startswith(_IMAGES) and _is_image(data):
@@ -199,13 +199,15 @@ def _zip_kind(data: bytes) -> str:
     raise Unreadable("it is a ZIP archive, which is not read; unpack it first")
 
 
-def _ole_kind(data: bytes) -> str:
+def _ole_kind(data: bytes, claimed: str) -> str:
     """Tell the old office formats apart by the streams in their directory, whose names are UTF-16."""
     for stream, kind in _OLE_STREAMS.items():
         if (stream + "\0").encode("utf-16-le") in data:
             if kind == "encrypted":
                 raise Unreadable("it is encrypted; save a copy without the password")
             return kind
+    if claimed in _OLE_STREAMS.values():
+        raise Unreadable(f"it is damaged: the part that holds the {claimed.upper()} is missing")
     raise Unreadable("it is an OLE container of a kind that is not read")
 
 

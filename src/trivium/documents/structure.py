@@ -6,12 +6,14 @@ import re
 from collections.abc import Iterator
 
 from trivium.documents.parts import Part
+from trivium.types import Span
 
 _FENCE = re.compile(r"[ ]{0,3}(`{3,}|~{3,})([^`]*)$")
 _HEADING = re.compile(r"[ ]{0,3}(#{1,6})(?:[ \t]+(.*?))?(?:[ \t]+#+)?[ \t]*$")
 _UNDERLINE = re.compile(r"[ ]{0,3}(=+|-+)[ \t]*$")
 _DELIMITER = re.compile(r"[ ]{0,3}\|?[ \t]*:?-+:?[ \t]*(?:\|[ \t]*:?-+:?[ \t]*)*\|?[ \t]*$")
 _MAX_HEADING = 300
+_MAX_DELIMITER = 10_000
 
 
 def split_markdown(text: str) -> list[Part]:
@@ -58,8 +60,8 @@ class _Splitter:
             if fence:
                 return self._code(at, fence.group(1))
         if line.lstrip().startswith("#"):
-            heading = _HEADING.match(line)
-            if heading and len(line) <= _MAX_HEADING:
+            heading = _HEADING.match(line) if len(line) <= _MAX_HEADING else None
+            if heading:
                 return Part((heading.group(2) or "").strip(), "heading", len(heading.group(1))), at + 1
         if at + 1 < len(self.lines) and line.strip():
             return self._by_next(at, line, self.lines[at + 1])
@@ -67,10 +69,11 @@ class _Splitter:
 
     def _by_next(self, at: int, line: str, below: str) -> tuple[Part, int] | None:
         """A table or an underlined heading shows by the line below it."""
-        if "|" in line and "-" in below and _DELIMITER.match(below) and _columns(line) == _columns(below):
+        short = len(below) <= _MAX_DELIMITER
+        if "|" in line and "-" in below and short and _DELIMITER.match(below) and _columns(line) == _columns(below):
             return self._table(at)
         alone = not self.prose or not self.prose[-1].strip()
-        under = _UNDERLINE.match(below)
+        under = _UNDERLINE.match(below) if len(below) <= _MAX_HEADING else None
         if under and alone and len(under.group(1)) >= 2 and len(line) <= _MAX_HEADING and line[:1] not in ">-*+|":
             return Part(line.strip(), "heading", 1 if below.lstrip()[0] == "=" else 2), at + 2
         return None
@@ -110,3 +113,30 @@ def table(rows: list[list[str]]) -> str:
 def _row(cells: list[str], width: int) -> str:
     padded = [*cells, *[""] * (width - len(cells))]
     return "| " + " | ".join(" ".join(cell.split()).replace("|", "\\|") for cell in padded) + " |"
+
+
+def spans_between(text: str, opening: str, closing: str) -> Iterator[Span]:
+    """Yield the spans from each `opening` to the next `closing`, in any case of letters, in one pass.
+
+    A regular expression would look for the end again from each opening that has none.
+    """
+    lowered = text.lower() if len(text.lower()) == len(text) else text
+    at = lowered.find(opening)
+    while at >= 0:
+        end = lowered.find(closing, at)
+        if end < 0:
+            return
+        yield at, end + len(closing)
+        at = lowered.find(opening, end + len(closing))
+
+
+def without_comments(text: str) -> str:
+    """Return `text` without `<!-- comments -->`; an opening without its end is only dropped itself."""
+    if "<!--" not in text:
+        return text
+    pieces = []
+    at = 0
+    for start, end in spans_between(text, "<!--", "-->"):
+        pieces.append(text[at:start])
+        at = end
+    return ("".join(pieces) + text[at:]).replace("<!--", "")

@@ -21,6 +21,9 @@ _DEFINITION = re.compile(
 )
 
 
+_LONGEST = 300
+
+
 def definition_spans(code: str) -> list[Definition]:
     """Return contiguous spans that cover `code`, one per top-level definition and one per stretch between them.
 
@@ -83,7 +86,7 @@ def _pattern_starts(code: str) -> list[tuple[int, str]]:
     pending = -1
     at = 0
     for line in code.split("\n"):
-        found = _DEFINITION.match(line) if line[:1].strip() else None
+        found = _DEFINITION.match(line[:_LONGEST]) if line[:1].strip() else None
         if found and line.startswith(("@", "#[", "template")):
             pending = at if pending < 0 else pending
         elif found:

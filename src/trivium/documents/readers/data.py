@@ -209,7 +209,7 @@ def _without_tags(text: str) -> str:
 
 
 _BARE_AMPERSAND = re.compile(r"&(?!(?:amp|lt|gt|quot|apos|#\d+|#x[0-9a-fA-F]+);)")
-_TAG = re.compile(r"<(?:!--.*?--|[/?!]?[A-Za-z][^<>]*)>", re.S)
+_TAG = re.compile(r"<[/?!]?[A-Za-z][^<>]*>|<!--|-->")
 _ENTITY = re.compile(r"&nbsp;|&#160;")
 
 

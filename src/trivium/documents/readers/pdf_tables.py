@@ -17,7 +17,7 @@ _LONG_CELL = 45
 _ACROSS = 40
 _PREFIX = re.compile(r"[$€£¥₹(]|US\$|HK\$|RMB")
 _SUFFIX = re.compile(r"[%)]|%\)|x|pts|bps")
-_LEADER = re.compile(r"(?:\s*[.·…_]\s*){4,}")
+_LEADER = re.compile(r"\s*(?:[.·…_]\s*){4,}")
 
 
 class Region:

@@ -7,7 +7,7 @@ import re
 
 from trivium.documents.parts import Part, Reading
 from trivium.documents.readers.web import read_html
-from trivium.documents.structure import split_markdown
+from trivium.documents.structure import spans_between, split_markdown, without_comments
 
 _FRONT_MATTER = re.compile(r"\A---[ \t]*\n(.*?\n)(?:---|\.\.\.)[ \t]*\n", re.S)
 _FIELD = re.compile(r"^(title|author|authors|date|lang|language)[ \t]*:[ \t]*(.+?)[ \t]*$", re.M | re.I)
@@ -23,12 +23,10 @@ _CHAPTERS = (
 _NO_TITLE_END = re.compile(r"[。，；、,;]$|[.…·]{2,}\s*\d*$|\d$")
 
 
-_COMMENT = re.compile(r"<!--.*?-->", re.S)
-_TABLE = re.compile(r"<table\b.*?</table>", re.S | re.I)
-_HEADING_TAG = re.compile(r"<h([1-6])\b[^>]*>\s*(.*?)\s*</h\1>", re.S | re.I)
+_HEADING_TAG = re.compile(r"<h([1-6])\b[^<>]{0,300}>([^\n]{0,500}?)</h\1>", re.I)
 _CODE_SPAN = re.compile(r"(`+[^`]+`+)")
-_BADGE = re.compile(r"\[!\[[^\]\n]*\](?:\([^()\n]*\)|\[[^\]\n]*\])\](?:\([^()\n]*\)|\[[^\]\n]*\])")
-_IMAGE = re.compile(r"!\[([^\]\n]*)\](?:\([^()\n]*\)|\[[^\]\n]*\])")
+_BADGE = re.compile(r"\[!\[[^\[\]\n]*\](?:\([^()\n]*\)|\[[^\[\]\n]*\])\](?:\([^()\n]*\)|\[[^\[\]\n]*\])")
+_IMAGE = re.compile(r"!\[([^\[\]\n]*)\](?:\([^()\n]*\)|\[[^\[\]\n]*\])")
 _IMAGE_TAG = re.compile(r"<img\b[^>]*>", re.I)
 _ALT = re.compile(r"""\balt\s*=\s*["']([^"']*)["']""", re.I)
 _BREAK_TAG = re.compile(r"<br\s*/?>", re.I)
@@ -105,14 +103,14 @@ def without_tags(part: Part) -> list[Part]:
     """
     if "<" not in part.text and "![" not in part.text:
         return [part]
-    text = _COMMENT.sub("", part.text)
-    tables = list(_TABLE.finditer(text))
+    text = without_comments(part.text)
+    tables = list(spans_between(text, "<table", "</table>"))
     if tables:
         pieces: list[Part] = []
         at = 0
-        for found in tables:
-            pieces += [Part(text[at : found.start()]), *read_html(found.group(), fragment=True).parts]
-            at = found.end()
+        for start, end in tables:
+            pieces += [Part(text[at:start]), *read_html(text[start:end], fragment=True).parts]
+            at = end
         pieces.append(Part(text[at:]))
         return [done for piece in pieces for done in (without_tags(piece) if piece.kind == "prose" else [piece])]
     text = _HEADING_TAG.sub(lambda found: f"\n\n{'#' * int(found[1])} {found[2].strip()}\n\n", text)

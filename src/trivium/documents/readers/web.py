@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 
 from trivium.documents.parts import Part, Reading
 from trivium.documents.readers.web_tables import OpenTable, grid, in_cell, span
-from trivium.documents.structure import table
+from trivium.documents.structure import table, without_comments
 
 CHARSET = re.compile(rb"""<meta\b[^>]{0,400}?\bcharset\s*=\s*["']?\s*([\w.:-]+)""", re.I)
 _UNSEEN = frozenset(
@@ -103,6 +103,10 @@ def read_html(text: str, *, fragment: bool = False) -> Reading:
 
     Where the page names its main part, only that is read, unless it is a small part of the page.
     """
+    # The parser takes time square to the length over comments and tags that do not end.
+    text = without_comments(text)
+    last = text.rfind(">") + 1
+    text = text[:last] + text[last:].replace("<", "&lt;")
     page = _Page(menus=not fragment)
     page.feed(text)
     page.close()
