@@ -68,10 +68,13 @@ def test_each_command_of_the_readme_works(command: list[str], workplace: Path) -
 
 
 @pytest.mark.real
-def test_the_python_of_the_readme_works(workplace: Path) -> None:
-    for number, code in enumerate(fenced(REPOSITORY / "README.md", "python")):
-        (workplace / f"snippet{number}.py").write_text(code)
-        done = run([sys.executable, f"snippet{number}.py"], workplace)
+@pytest.mark.parametrize("page", ["README.md", "docs/python.md"])
+def test_the_python_that_is_shown_works(page: str, workplace: Path) -> None:
+    snippets = fenced(REPOSITORY / page, "python")
+    assert snippets
+    for code in snippets:
+        (workplace / "snippet.py").write_text(code)
+        done = run([sys.executable, "snippet.py"], workplace)
         assert done.returncode == 0, done.stderr
         assert done.stdout.strip()
 
