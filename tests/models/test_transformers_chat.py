@@ -334,12 +334,14 @@ def test_the_embedded_model_converted_agrees_with_llama_cpp(embedded):
 
 
 @pytest.mark.real
-def test_8_bit_answers_as_4_bit_does(embedded, tmp_path):
+def test_8_bit_answers_as_4_bit_does(embedded, tmp_path, monkeypatch):
     from trivium.models.gguf import requantise
 
     target = tmp_path / "model.Q8_0.gguf"
     requantise(embedded, target)
-    four, eight = TransformersChat(embedded), TransformersChat(target)
+    four = TransformersChat(embedded)
+    monkeypatch.setenv("TRIVIUM_HOME", str(tmp_path))  # it is converted there, and goes with the test
+    eight = TransformersChat(target)
     text = "The warranty of the pump lasts two years. Its seal, which wears faster, is covered for one year only."
     a, b = (np.array([t.logprob for t in chat.score(text)]) for chat in (four, eight))
     assert abs(a.mean() - b.mean()) < 0.02

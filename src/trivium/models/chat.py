@@ -6,6 +6,7 @@
 | `smollm2-135m-instruct` | a model that `trivium pull` knows, by name |
 | `model.gguf` | a GGUF file, in llama.cpp |
 | `folder/` | a Transformers folder (extra `tune`) |
+| `transformers:model.gguf` | a GGUF file, converted once and run by Transformers; `transformers:` is the embedded one |
 | `http://host:8000/v1#name` | the model `name` of an OpenAI-compatible endpoint |
 
 Each may be followed by adapters, `+NAME=WHERE`, which a request then chooses by name: a LoRA in GGUF for a GGUF
@@ -20,14 +21,16 @@ import os
 import re
 from pathlib import Path
 
-from trivium.errors import ModelNotFound, UsageError
+from trivium.errors import ModelNotFound, UnknownName, UsageError
 from trivium.models.base import Chat
+from trivium.models.catalogue import catalogue
 from trivium.models.disk import disk_error
 from trivium.models.home import home
 from trivium.models.pull import ensure
 
 EMBEDDED = "smollm2-135m-instruct"
 
+_TRANSFORMERS = "transformers:"
 _ADAPTER = re.compile(r"\+([A-Za-z0-9_.-]+)=")
 _log = logging.getLogger("trivium.models")
 
@@ -58,14 +61,16 @@ def open_chat(
         if not model:
             raise UsageError(f"The endpoint {base} is named without a model.", f"Write it as {base.rstrip('#')}#MODEL.")
         return RemoteChat(url, model, context=context, parallel=max(parallel, 4), adapters=adapters)
-    path = _local(base)
-    if path.is_dir():
+    wanted = base.removeprefix(_TRANSFORMERS)
+    path, pulled = _local(wanted)
+    if path.is_dir() or wanted != base:
         from trivium.models.transformers_chat import TransformersChat
 
         return TransformersChat(path, context=context, adapters=adapters)
     from trivium.models.llama import LlamaChat
 
-    return LlamaChat(path, context=context, parallel=parallel, adapters=adapters)
+    # a file that the user names is used as it is
+    return LlamaChat(_fast(path) if pulled else path, context=context, parallel=parallel, adapters=adapters)
 
 
 def split_spec(spec: str) -> tuple[str, dict[str, str]]:
@@ -82,16 +87,18 @@ def split_spec(spec: str) -> tuple[str, dict[str, str]]:
     return base, dict(zip(names, places, strict=True))
 
 
-def _local(base: str) -> Path:
-    """Return the file or folder of a local model, fetching a known one."""
-    if not base:
-        return _fast(ensure(EMBEDDED))
+def _local(base: str) -> tuple[Path, bool]:
+    """Return the file or folder of a local model, and whether it is one that Trivium fetches by name."""
     path = Path(base).expanduser()
-    if path.exists():
-        return path
+    if base and path.exists():
+        return path, False
     if path.suffix == ".gguf" or len(path.parts) > 1:
         raise ModelNotFound(f"There is no chat model at {base}.", "Give the path of a GGUF file or a model's folder.")
-    return _fast(ensure(base))
+    chats = [model.name for model in catalogue().values() if model.role == "chat"]
+    name = base.lower() or EMBEDDED
+    if name not in chats:
+        raise UnknownName("chat model", base, [*chats, "MODEL.gguf", "FOLDER", "http://HOST/v1#MODEL"])
+    return ensure(name), True
 
 
 def _fast(model: Path) -> Path:
@@ -99,7 +106,7 @@ def _fast(model: Path) -> Path:
 
     The copy is made once (some 3 s) and kept under Trivium's home; without room for it, `model` itself serves.
     """
-    if model.suffix != ".gguf" or ".Q4_1" not in model.name:
+    if ".Q4_1" not in model.name:
         return model
     copy = home() / "converted" / model.name.replace(".Q4_1", ".Q8_0")
     if copy.exists() and copy.stat().st_mtime >= model.stat().st_mtime:
