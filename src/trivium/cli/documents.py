@@ -132,12 +132,14 @@ def list_documents(ctx: typer.Context, kb: Kb = "", json: Json = False, debug: D
     table.add_column("source", overflow="fold")
     for heading in ("chunks", "bytes"):
         table.add_column(heading, justify="right")
-    for heading in ("access", "metadata", "added"):
-        table.add_column(heading, overflow="fold")
+    table.add_column("access", overflow="fold")
+    with_facts = any(d.metadata for d in documents)
+    if with_facts:
+        table.add_column("metadata", overflow="fold")
+    table.add_column("added", no_wrap=True)
     for d in documents:
-        facts = ", ".join(f"{key}={value}" for key, value in d.metadata.items())
-        when = d.added_at[:16].replace("T", " ")
-        table.add_row(near(d.source), f"{d.chunks:,}", f"{d.bytes:,}", ", ".join(d.access), facts, when)
+        facts = [", ".join(f"{key}={value}" for key, value in d.metadata.items())] if with_facts else []
+        table.add_row(near(d.source), f"{d.chunks:,}", f"{d.bytes:,}", ", ".join(d.access), *facts, d.added_at[:10])
     if documents:
         screen.out.print(table)
     else:
