@@ -64,7 +64,7 @@ def add(
 def _show_added(screen: Screen, report: AddReport) -> None:
     for failure in report.failed:
         screen.say(f"Not added: {failure.source}: {failure.reason}", style="yellow")
-    rate = f", {report.chunks / report.seconds:.0f} chunks/s" if report.chunks and report.seconds else ""
+    rate = f", {report.chunks / report.seconds:.0f} chunks/s" if report.chunks >= 100 and report.seconds else ""
     screen.out.print(
         f"Added {report.added:,}, updated {report.updated:,}, unchanged {report.unchanged:,}, "
         f"failed {len(report.failed):,}: {report.chunks:,} chunks in {report.seconds:.1f} s{rate}."
