@@ -8,7 +8,7 @@ from email.parser import BytesParser
 from email.utils import parsedate_to_datetime
 
 from trivium.documents.decode import decode
-from trivium.documents.parts import Part, Reading, Unreadable
+from trivium.documents.parts import Part, Reading
 from trivium.documents.readers.plain import read_text
 from trivium.documents.readers.web import read_html
 
@@ -37,8 +37,6 @@ def read_mail(data: bytes) -> Reading:
             break
         if not piece.is_multipart():
             _add(piece, message, parts, attachments, warnings)
-    if not lines and not attachments and not parts:
-        raise Unreadable("it is not an e-mail: it has no headers")
     metadata = {"attachments": ", ".join(attachments)} if attachments else {}
     return Reading(
         parts,

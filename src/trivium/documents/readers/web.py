@@ -115,7 +115,7 @@ def read_html(text: str, *, fragment: bool = False) -> Reading:
         everything = _Page(menus=False)
         everything.feed(text)
         everything.close()
-        if len(everything.visible()) > 2 * len(page.visible()):
+        if len(everything.visible()) > 10 * len(page.visible()):
             page = everything
     meta = page.meta
     parts = page.main_parts()
@@ -390,8 +390,6 @@ class _Page(HTMLParser):
                 for text, _, _ in row:
                     if text:
                         self._emit(Part(text))
-        elif self._tables and self._tables[-1].cell is not None:
-            self._emit(Part("; ".join(" ".join(cell for cell in row if cell) for row in rows)))
         else:
             self._emit(Part(table(rows), "table"))
 
