@@ -71,6 +71,10 @@ def test_the_passage_cannot_speak_as_somebody_else() -> None:
         ("Why is it slow?", False),
         ("What is a chunk?", False),
         ("What does verify do?", False),
+        ("What happens to a broken file?", False),
+        ("Can it read a PDF?", False),
+        ("Is it free?", False),
+        ("Island or continent, what is Australia?", True),
     ],
 )
 def test_questions_that_want_a_few_words(question: str, short: bool) -> None:

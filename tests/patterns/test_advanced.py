@@ -112,6 +112,16 @@ def test_what_did_not_fit_the_context_is_told(tmp_path: Path) -> None:
     assert asked + chat.calls[0].max_tokens <= 1200
 
 
+def test_a_long_conversation_is_cut_from_its_beginning(kb: KnowledgeBase) -> None:
+    history = [turn for n in range(40) for turn in (Message("user", f"Turn {n} " + "word " * 50), HISTORY[1])]
+    chat = FakeChat("The warranty lasts 24 months.", context=2000)
+    answer = advanced(QUESTION, chat=chat, index=kb, history=history)
+    messages = chat.calls[-1].messages
+    assert messages[1:-1] == tuple(history[-len(messages) + 2 :])
+    assert step(answer, "prompt")["turns_left_out"] == len(history) - len(messages) + 2 > 0
+    assert answer.citations
+
+
 def test_a_context_that_the_question_fills_is_an_error(kb: KnowledgeBase) -> None:
     from trivium.errors import ContextOverflow
 

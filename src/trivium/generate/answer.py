@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -77,19 +78,50 @@ def answer(
     """
     if manner.extracts:
         return _extracted(question, passages, sentences, chat, read, on_text)
-    framed = _framed(question, passages, chat, manner, arrange)
-    messages = _messages(question, framed, manner, passages, history)
-    draft = _spoken(question, messages, Evidence(passages), chat, manner, read, on_text)
-    return replace(draft, steps=(Step("prompt", _told(framed, manner)), *draft.steps))
+    start = time.perf_counter()
+    turns = [] if manner.plain else _recent(history, chat)
+    framed = _framed(question, passages[: manner.passages], turns, chat, manner, arrange)
+    system, *rest = _filled(question, framed.text, manner, fence_code(question, passages[: manner.passages]))
+    detail = {
+        "prompt": manner.prompt,
+        "passages": len(framed.hits),
+        "tokens": framed.tokens,
+        "left_out": [*framed.left_out, *(hit.chunk.id for hit in passages[manner.passages :])],
+        "cut": list(framed.cut),
+        "turns_left_out": len(history) - len(turns),
+    }
+    step = Step("prompt", detail, time.perf_counter() - start)
+    draft = _spoken(question, [system, *turns, *rest], Evidence(passages), chat, manner, read, on_text)
+    return replace(draft, steps=(step, *draft.steps))
 
 
-def _framed(question: str, passages: Sequence[Hit], chat: Chat, manner: Manner, arrange: Arrange | None) -> Framed:
-    rest = "\n".join(message.content for message in _filled(question, "", manner, "00000000"))
-    room = chat.context - manner.max_tokens - chat.count_tokens(rest) - 48  # 48: the chat template's own tokens
+def _recent(history: Sequence[Message], chat: Chat) -> list[Message]:
+    """Return the last turns, as many as fit in a quarter of the context."""
+    room = chat.context // 4
+    kept: list[Message] = []
+    for turn in reversed(history):
+        room -= chat.count_tokens(turn.content) + 4
+        if room < 0:
+            break
+        kept.insert(0, turn)
+    return kept
+
+
+def _framed(
+    question: str,
+    passages: Sequence[Hit],
+    turns: Sequence[Message],
+    chat: Chat,
+    manner: Manner,
+    arrange: Arrange | None,
+) -> Framed:
+    rest = "\n".join(message.content for message in [*_filled(question, "", manner, "00000000"), *turns])
+    # The chat template adds some tokens to each message.
+    room = chat.context - manner.max_tokens - chat.count_tokens(rest) - 16 * (3 + len(turns))
     if room < _LEAST_ROOM:
         raise ContextOverflow(chat.context - room + _LEAST_ROOM, chat.context)
     return frame(
-        passages[: manner.passages],
+        passages,
         question=question,
         budget=min(manner.budget, room),
         count=chat.count_tokens,
@@ -110,24 +142,6 @@ def _filled(question: str, passages: str, manner: Manner, code: str) -> list[Mes
     return template.fill(**{name: value for name, value in values.items() if name in template.places})
 
 
-def _messages(
-    question: str, framed: Framed, manner: Manner, passages: Sequence[Hit], history: Sequence[Message]
-) -> list[Message]:
-    code = fence_code(question, passages[: manner.passages])
-    system, *rest = _filled(question, framed.text, manner, code)
-    return [system, *([] if manner.plain else history), *rest]
-
-
-def _told(framed: Framed, manner: Manner) -> dict[str, object]:
-    return {
-        "prompt": manner.prompt,
-        "passages": len(framed.hits),
-        "tokens": framed.tokens,
-        "left_out": list(framed.left_out),
-        "cut": list(framed.cut),
-    }
-
-
 def _spoken(
     question: str,
     messages: Sequence[Message],
@@ -138,14 +152,17 @@ def _spoken(
     on_text: OnText | None,
 ) -> Draft:
     """A larger model: it has the last word, and what it says is marked with what supports it."""
+    start = time.perf_counter()
     said = speak(chat, messages, manner, on_text)
-    step = Step("generate", {"model": chat.name, "finish": said.finish_reason})
+    middle = time.perf_counter()
+    step = Step("generate", {"model": chat.name, "finish": said.finish_reason}, middle - start)
     if says_nothing(without_markers(said.text)):
         why = Step("refuse", {"reason": "the model found no answer", "said": said.text})
         return Draft(refusal_text(question), True, usage=said.usage, steps=(step, why))
     cited = cite(said.text, question, proof, read)
     detail = {"sentences": len(cited.judgements), "objections": [j.objection for j in cited.judgements if j.objection]}
-    return Draft(cited.text, False, cited.citations, cited.unsupported, said.usage, (step, Step("cite", detail)))
+    checked = Step("cite", detail, time.perf_counter() - middle)
+    return Draft(cited.text, False, cited.citations, cited.unsupported, said.usage, (step, checked))
 
 
 def _extracted(
@@ -159,6 +176,7 @@ def _extracted(
     """A small model: words that it copies from the best sentence, or else that sentence as a quotation."""
     if not sentences:
         return refuse(question, "no sentence to quote", on_text)
+    start = time.perf_counter()
     best, why, said, usage = sentences[0], "", "", Usage()
     if not extractable(question):
         best, why = passage_from(best, passages), "the question asks for more than a few words"
@@ -174,5 +192,6 @@ def _extracted(
     text = f"{said} [{number}]" if said else quoted(best.chunk.text, number)
     if on_text is not None:
         on_text(text)
-    step = Step("extract" if said else "quote", {"model": chat.name, "objection": why, "chunk": best.chunk.id})
+    detail = {"model": chat.name, "objection": why, "chunk": best.chunk.id}
+    step = Step("extract" if said else "quote", detail, time.perf_counter() - start)
     return Draft(text, False, tuple(citer.citations), (), usage, (step,))

@@ -33,7 +33,8 @@ _SCHEMA = {
     "additionalProperties": False,
 }
 _OPEN = re.compile(
-    r"^\W*(?:how (?:do|does|did|can|could|should|to|is|are|was|were)|why|what (?:is|are|does|do) |explain|describe)\b",
+    r"^\W*(?:how (?:do|does|did|can|could|should|to|is|are|was|were)|why|what (?:is|are|does|do|happens?|if) |explain|"
+    r"describe|list|tell|is|are|was|were|can|could|does|do|did|has|have|had|will|would|may|must|should)\b",
     re.IGNORECASE,
 )
 
@@ -54,7 +55,7 @@ class Extract:
 
 
 def extractable(question: str) -> bool:
-    """Whether the question asks for a few words rather than for an explanation: not "how do I", "why", "what is"."""
+    """Whether the question asks for a few words rather than for an explanation: not "how do I", "why", "is it"."""
     return _OPEN.match(question) is None
 
 
