@@ -152,9 +152,7 @@ def _number_problem(value: float, schema: Schema, where: str) -> str | None:
     low, high = schema.get("minimum", value), schema.get("maximum", value)
     if not low <= value <= high:
         return f"{where} is {value}, outside {low} to {high}"
-    if value <= schema.get("exclusiveMinimum", float("-inf")) or value >= schema.get(
-        "exclusiveMaximum", float("inf")
-    ):
+    if value <= schema.get("exclusiveMinimum", float("-inf")) or value >= schema.get("exclusiveMaximum", float("inf")):
         return f"{where} is {value}, at or beyond an exclusive limit"
     return None
 
