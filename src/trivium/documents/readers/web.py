@@ -319,8 +319,9 @@ class _Page(HTMLParser):
     # Parts
 
     def _emit(self, part: Part) -> None:
-        if self._tables and self._tables[-1].cell is not None:
-            self._tables[-1].cell.append(part)
+        current = self._tables[-1] if self._tables else None
+        if current is not None and current.cell is not None and not current.nested:
+            current.cell.append(part)
         else:
             self.parts.append((part, self._main > 0))
 
@@ -353,8 +354,13 @@ class _Page(HTMLParser):
     # Tables
 
     def _start_table(self, values: dict[str, str]) -> None:
+        # A table around another is layout: what it held so far, and all that it will hold, is the page's own text.
         for outer in self._tables:
-            outer.nested = True
+            if not outer.nested:
+                outer.nested = True
+                held = [Part(text) for row in outer.rows for text, _, _ in row if text]
+                self.parts.extend((part, self._main > 0) for part in [*held, *(outer.cell or [])])
+                outer.rows = []
         self._tables.append(OpenTable(presentation=values.get("role") in ("presentation", "none")))
 
     def _start_cell(self, tag: str, values: dict[str, str]) -> None:
@@ -373,9 +379,9 @@ class _Page(HTMLParser):
             return
         parts, current.cell = current.cell, None
         if current.nested:
-            for part in parts:
-                self._emit(part)
             return
+        if not current.rows:
+            current.rows.append([])
         current.rows[-1].append((in_cell(parts), *current.spans))
 
     def _end_table(self) -> None:
