@@ -181,6 +181,8 @@ def _open(path: Path) -> Any:
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
+    # A plan of memory is kept for each length of text seen, and is no faster (4% slower) than none.
+    options.enable_mem_pattern = False
     # The graph is written in fused operators already. The stronger levels would replace Add and
     # LayerNormalization by SkipLayerNormalization, which is several times slower on processors.
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
