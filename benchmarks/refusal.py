@@ -3,7 +3,8 @@
 Four kinds of questions are asked of the same paragraphs, through the same search and the same judgement as
 `trivium.patterns.advanced` makes:
 
-- answerable: questions of SQuAD (English), and of CMRC 2018 and the Chinese SQuAD (Chinese), that the paragraphs answer;
+- answerable: questions of SQuAD (English), and of CMRC 2018 and the Chinese SQuAD (Chinese), that the paragraphs
+  answer;
 - absent: questions of the same sets asked by someone who may not read the article that answers them, so that for
   this asker it is not there;
 - trivia: questions of Natural Questions (English) and HalluQA (Chinese) that have nothing to do with the paragraphs;
