@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from remember import remember
 from wire import serve
 
 
@@ -136,8 +137,10 @@ def main() -> None:
     """Serve the peer named on the command line."""
     systems: list[Any] = []
 
-    def load(model: str, batch: int) -> dict[str, Any]:
+    def load(model: str, batch: int, kept: str = "") -> dict[str, Any]:
         start = time.perf_counter()
+        if kept:
+            remember(kept, "txtai" if sys.argv[1] == "txtai" else "sentence_transformers")
         systems[:] = [PEERS[sys.argv[1]](model, batch)]
         return {"seconds": time.perf_counter() - start}
 

@@ -8,8 +8,8 @@ printed: thresholds and weights may have been chosen on the development half.
     python benchmarks/quality.py                      # all sets, all systems
     python benchmarks/quality.py --sets xquad-en --systems trivium langchain
 
-The peers' rankings are kept in `.cache/rankings` by their versions and the data: they do not change. Trivium's are
-computed each time.
+The peers' rankings are kept in `.cache/rankings` by their versions and the data: they do not change; nor do their
+vectors, which the three peers that call sentence-transformers share (`remember.py`). Trivium's are computed each time.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 
 import data
-from peers import CACHE, PEERS, TITLES, Worker, model_folder, versions
+from peers import CACHE, PEERS, SHARED, TITLES, TORCH, Worker, model_folder, versions
 from results import save, table
 from scores import estimate, ndcg, recall
 
@@ -85,7 +85,8 @@ def _ask(name: str, system: str, rows: list[str]) -> None:
             worker.ask("load")
             _index_files(worker, Path(folder), passages)
         else:
-            worker.ask("load", model=str(model_folder()), batch=BATCH)
+            kept = CACHE / f"peer-vectors-{hashlib.sha256(' '.join([TORCH, *SHARED]).encode()).hexdigest()[:8]}.db"
+            worker.ask("load", model=str(model_folder()), batch=BATCH, kept=str(kept))
             ids, texts = [passage.id for passage in passages], [passage.text for passage in passages]
             worker.ask("index", ids=ids, texts=texts, split=True)
         for row in rows:
