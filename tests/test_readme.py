@@ -131,10 +131,13 @@ def options() -> dict[str, set[str]]:
 
 def test_papers_name_files_that_exist() -> None:
     text = (REPOSITORY / "docs" / "papers.md").read_text("utf-8")
-    files = re.findall(r"`(\w+/\w+\.py)` \|", text)
+    files = re.findall(r"`((?:\w+/)+\w+\.py)` \|", text)
     assert len(files) >= 10
     missing = [file for file in files if not (REPOSITORY / "src" / "trivium" / file).exists()]
     assert missing == []
+    code = "\n".join(path.read_text("utf-8") for path in (REPOSITORY / "src" / "trivium").rglob("*.py"))
+    named = set(re.findall(r"arXiv:(\d+\.\d+)", code))
+    assert named - set(re.findall(r"arXiv:(\d+\.\d+)", text)) == set(), "papers that the code names and the page lacks"
 
 
 def test_the_demo_documents_are_those_of_the_pages(monkeypatch: pytest.MonkeyPatch) -> None:

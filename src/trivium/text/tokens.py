@@ -2,7 +2,7 @@
 
 Documents and questions pass through the same `analyse`, and the store sees only its tokens joined by spaces.
 
-- English words are lower-cased and stemmed (Snowball: Porter 2002); words of other Latin alphabets lose their
+- English words are lower-cased and stemmed (Snowball: Porter 2001); words of other Latin alphabets lose their
   accents in a second token, so that `Düsseldorf` is found by `dusseldorf`.
 - Numbers and identifiers are kept whole and also split: `error_code-42` gives itself, `error`, `code` and `42`.
 - Chinese gives the words of `chinese.segment` and the pairs of neighbouring characters.
