@@ -12,7 +12,7 @@ from trivium.documents.clean import clean
 from trivium.documents.decode import decode
 from trivium.documents.limits import Limits
 from trivium.documents.parts import Part, Reading, Unreadable, assemble
-from trivium.documents.readers import book, image, mail, office, pdf, plain, slides, tabular, web
+from trivium.documents.readers import book, image, mail, office, pdf, plain, slides, tabular, web, words
 from trivium.documents.readers import data as data_reader
 from trivium.documents.sniff import BY_EXTENSION, MEDIA_TYPES, extension_of, sniff
 from trivium.text.language import detect
@@ -80,6 +80,8 @@ def _read(data: bytes, kind: str, name: str, limits: Limits, ocr: Ocr) -> Readin
         check_archive(data, limits)
     if kind == "pdf":
         return pdf.read_pdf(data, ocr=ocr != "never")
+    if kind == "docx":
+        return words.read_words(data)
     if kind == "pptx":
         return slides.read_slides(data)
     if kind == "epub":

@@ -8,13 +8,13 @@ from itertools import groupby
 
 from trivium.documents.chunking.definitions import definition_spans, inner_spans
 from trivium.documents.chunking.packing import pack
-from trivium.documents.chunking.piece import OVERLAP, SIZE, Outline, Piece, Tokens, shorten
-from trivium.documents.chunking.sliding import check_sizes
+from trivium.documents.chunking.piece import SIZE, Outline, Piece, Tokens, shorten
+from trivium.documents.chunking.sliding import checked_overlap
 from trivium.documents.chunking.units import TokenCounter, Unit, span_units, strip, units_of
 from trivium.types import Document, Span
 
 
-def code(document: Document, *, tokens: Tokens, size: int = SIZE, overlap: int = OVERLAP) -> list[Piece]:
+def code(document: Document, *, tokens: Tokens, size: int = SIZE, overlap: int | None = None) -> list[Piece]:
     """Return one piece per definition of the document's code, and the text between code cut as by `sliding`.
 
     A definition of more than `size` tokens is cut at the definitions inside it, or else between lines; its name
@@ -23,7 +23,7 @@ def code(document: Document, *, tokens: Tokens, size: int = SIZE, overlap: int =
     Raises:
         ValueError: `size` is not positive, or `overlap` is not from 0 to half of `size`.
     """
-    check_sizes(size, overlap)
+    overlap = checked_overlap(size, overlap)
     outline = Outline(document)
     counter = TokenCounter(document.text, tokens)
     blocks = [(block.start, block.end) for block in document.blocks if block.kind == "code"]

@@ -33,7 +33,9 @@ def definition_spans(code: str) -> list[Definition]:
     if not code.strip():
         return []
     starts = _python_starts(code) or _pattern_starts(code)
-    marks = [(0, "")] if not starts or code[: starts[0][0]].strip() else []
+    before = code[: starts[0][0]].strip() if starts else code
+    fence_only = bool(starts) and "\n" not in before and before.startswith(("```", "~~~"))
+    marks = [(0, "")] if before and not fence_only else []
     marks += starts
     marks[0] = (0, marks[0][1])
     ends = [start for start, _ in marks[1:]] + [len(code)]

@@ -28,7 +28,7 @@ def pack(
         end = _end(units, at, covered, size, merge_sections)
         pieces.append(_piece(units[at:end], outline))
         covered = end
-        at = _start(units, at, end, overlap)
+        at = _start(units, at, end, overlap, size)
     return pieces
 
 
@@ -65,16 +65,17 @@ def _best_cut(units: Sequence[Unit], at: int, covered: int, end: int, size: int)
     return best
 
 
-def _start(units: Sequence[Unit], at: int, end: int, overlap: int) -> int:
+def _start(units: Sequence[Unit], at: int, end: int, overlap: int, size: int) -> int:
     """Return where the next piece begins: at `end`, or some sentences before it inside a paragraph."""
     if end >= len(units) or units[end].cut != SENTENCE or units[end].kind != "text":
         return end
     held = 0
     start = end
+    room = min(overlap, size - units[end].tokens)
     while start - 1 > at:
         unit = units[start - 1]
         held += unit.tokens
-        if held > overlap or unit.kind != "text":
+        if held > room or unit.kind != "text":
             break
         start -= 1
         if unit.cut >= PARAGRAPH:

@@ -16,6 +16,8 @@ SIZE = 200
 """Tokens of a piece by default: an embedder of 256 also reads the headings above it, and paragraphs stay whole."""
 
 OVERLAP = 30
+"""Tokens that neighbours share at most by default; for small pieces, a quarter of their size."""
+
 _PATH_WIDTH = 160
 
 
@@ -45,7 +47,9 @@ class Outline:
         self._pages = [page.start for page in document.pages]
         self._numbers = [page.number for page in document.pages]
         self._starts = [heading.start for heading in document.headings]
-        self._paths = _paths(document.headings)
+        paths = _paths(document.headings)
+        self._paths = [shorten(path) for path in paths]
+        self._above = [shorten(path[:-1]) for path in paths]
 
     def page(self, at: int) -> int | None:
         """Return the number of the page at a place."""
@@ -53,20 +57,22 @@ class Outline:
         return self._numbers[max(0, index)] if self._numbers else None
 
     def path(self, at: int) -> tuple[str, ...]:
-        """Return the headings above a place; a heading that begins there is not above it."""
-        index = bisect_right(self._starts, at - 1) - 1
-        return self._paths[index] if index >= 0 else ()
+        """Return the headings above a place; a heading that begins there is under those above itself."""
+        index = bisect_right(self._starts, at) - 1
+        if index < 0:
+            return ()
+        return self._above[index] if self._starts[index] == at else self._paths[index]
 
 
 def _paths(headings: Sequence[Heading]) -> list[tuple[str, ...]]:
-    """Return for each heading the path that ends in it, kept short from its outer end."""
+    """Return for each heading the path that ends in it."""
     open_headings: list[Heading] = []
     paths = []
     for heading in headings:
         while open_headings and open_headings[-1].level >= heading.level:
             open_headings.pop()
         open_headings.append(heading)
-        paths.append(shorten(tuple(item.title for item in open_headings)))
+        paths.append(tuple(item.title for item in open_headings))
     return paths
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from trivium.documents.chunking.packing import pack
 from trivium.documents.chunking.piece import SIZE, Outline, Piece, Tokens
-from trivium.documents.chunking.sliding import check_sizes
+from trivium.documents.chunking.sliding import checked_overlap
 from trivium.documents.chunking.units import GLUED, HEADING, TokenCounter, Unit, units_of
 from trivium.types import Document
 
@@ -38,7 +38,7 @@ def semantic(
     Raises:
         ValueError: `size` is not positive, `overlap` is not 0, or `percentile` is not from 0 to 100.
     """
-    check_sizes(size)
+    checked_overlap(size, 0)
     if overlap:
         raise ValueError("Semantic chunking cuts where texts differ, so that nothing overlaps; leave overlap at 0.")
     if not 0 <= percentile <= 100:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from trivium.documents.chunking.packing import pack
 from trivium.documents.chunking.piece import SIZE, Outline, Piece, Tokens
-from trivium.documents.chunking.sliding import check_sizes
+from trivium.documents.chunking.sliding import checked_overlap
 from trivium.documents.chunking.units import GLUED, HEADING, TokenCounter, Unit, units_of
 from trivium.types import Document
 
@@ -25,7 +25,7 @@ def sentence_window(
     Raises:
         ValueError: `size` or `window` is not positive, or `overlap` is not 0.
     """
-    check_sizes(size)
+    checked_overlap(size, 0)
     if overlap:
         raise ValueError("Sentence windows overlap by themselves; leave overlap at 0 and set window instead.")
     if window < 1:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from trivium.documents.chunking.packing import pack
 from trivium.documents.chunking.piece import Outline, Piece, Tokens
-from trivium.documents.chunking.sliding import check_sizes
+from trivium.documents.chunking.sliding import checked_overlap
 from trivium.documents.chunking.units import TokenCounter, Unit, units_of
 from trivium.types import Document
 
@@ -22,7 +22,7 @@ def small_to_big(
     Raises:
         ValueError: `size` is not positive, `parent_size` is less, or `overlap` is not from 0 to half of `size`.
     """
-    check_sizes(size, overlap)
+    checked_overlap(size, overlap)
     if parent_size < size:
         raise ValueError(f"The parent of a chunk ({parent_size} tokens) must be at least as large as it ({size}).")
     outline = Outline(document)

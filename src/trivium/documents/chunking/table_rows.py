@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from trivium.documents.chunking.packing import pack
-from trivium.documents.chunking.piece import OVERLAP, SIZE, Outline, Piece, Tokens
-from trivium.documents.chunking.sliding import check_sizes
+from trivium.documents.chunking.piece import SIZE, Outline, Piece, Tokens
+from trivium.documents.chunking.sliding import checked_overlap
 from trivium.documents.chunking.units import BLOCK, GLUED, TokenCounter, Unit, units_of
 from trivium.types import Document
 
 
 def table_rows(
-    document: Document, *, tokens: Tokens, size: int = SIZE, overlap: int = OVERLAP, rows: int = 1
+    document: Document, *, tokens: Tokens, size: int = SIZE, overlap: int | None = None, rows: int = 1
 ) -> list[Piece]:
     """Return one piece per `rows` rows of each table, and the text between tables cut as by `sliding`.
 
@@ -20,7 +20,7 @@ def table_rows(
     Raises:
         ValueError: `size` or `rows` is not positive, or `overlap` is not from 0 to half of `size`.
     """
-    check_sizes(size, overlap)
+    overlap = checked_overlap(size, overlap)
     if rows < 1:
         raise ValueError(f"A piece of a table must hold at least 1 row, not {rows}.")
     outline = Outline(document)

@@ -1,4 +1,4 @@
-"""Word, Excel, OpenDocument, RTF, Outlook and old Office files, through kreuzberg.
+"""Excel, OpenDocument, RTF, Outlook and the old formats of Office, through kreuzberg.
 
 Kreuzberg's Markdown escapes and pads for the eye; its tree of nodes holds the same content plainly, and parts are
 made from that. https://docs.kreuzberg.dev
@@ -21,7 +21,6 @@ _BOLD = re.compile(r"\*\*")
 _IMAGE = re.compile(r"!\[(.*?)\]\(.*?\)", re.S)
 _SHEETS = frozenset({"xlsx", "xls", "ods"})
 _SLIDES = frozenset({"ppt", "odp"})
-_EMPTY_SHARE = 0.5
 
 
 def read_office(data: bytes, kind: str) -> Reading:
@@ -37,8 +36,7 @@ def read_office(data: bytes, kind: str) -> Reading:
     except kreuzberg.KreuzbergError as error:
         raise Unreadable(reason(error)) from error
     nodes: Sequence[Mapping[str, Any]] = (result.document or {}).get("nodes", [])
-    pages = [str(page["content"]) for page in result.pages or [] if kind not in _SHEETS | _SLIDES]
-    parts = list(_Nodes(nodes, kind, pages).parts())
+    parts = list(_Nodes(nodes, kind).parts())
     if not parts and result.content.strip():
         parts = [Part(result.content)]
     meta: Mapping[str, Any] = result.metadata
@@ -83,12 +81,10 @@ def reason(error: Exception) -> str:
 class _Nodes:
     """Walks over kreuzberg's nodes in reading order and makes parts of them."""
 
-    def __init__(self, nodes: Sequence[Mapping[str, Any]], kind: str, pages: Sequence[str]) -> None:
+    def __init__(self, nodes: Sequence[Mapping[str, Any]], kind: str) -> None:
         self.nodes = nodes
         self.slides = kind in _SLIDES
-        self.pages = [_letters(page) for page in pages]
-        self.page: int | None = 1 if self.pages or self.slides else None
-        self.place = 0  # how far the text of the current page was followed
+        self.page: int | None = 1 if self.slides else None
         self.list_open = False
 
     def parts(self) -> Iterator[Part]:
@@ -105,7 +101,6 @@ class _Nodes:
     def _part(self, node: Mapping[str, Any], content: Mapping[str, Any], kind: str) -> Part | None:
         if kind == "table":
             rows = _rows(content["grid"])
-            self._follow(" ".join(rows[0]) if rows else "")
             return Part(table(rows), "table", page=self.page) if rows else None
         text = str(content.get("text") or content.get("description") or "")
         marked = _MARKED.search(text)
@@ -115,7 +110,6 @@ class _Nodes:
         text = self._plain(text, kind)
         if not text:
             return None
-        self._follow(text)
         if kind in ("heading", "title"):
             return Part(" ".join(text.split()), "heading", int(content.get("level") or 1), page=self.page)
         if kind == "code":
@@ -147,24 +141,6 @@ class _Nodes:
                 lists.append(bool(above["content"].get("ordered")))
             parent = above.get("parent")
         return max(0, len(lists) - 1), bool(lists and lists[0])
-
-    def _follow(self, text: str) -> None:
-        """Find the page of a text: kreuzberg gives the text of each page, but no page to the nodes."""
-        if self.page is None or not self.pages:
-            return
-        wanted = _letters(text)[:40]
-        if not wanted:
-            return
-        for ahead in range(self.page - 1, len(self.pages)):
-            start = self.place if ahead == self.page - 1 else 0
-            found = self.pages[ahead].find(wanted, start)
-            if found >= 0:
-                self.page, self.place = ahead + 1, found + len(wanted)
-                return
-
-
-def _letters(text: str) -> str:
-    return "".join(character for character in _MARKED.sub("", text) if character.isalnum())
 
 
 def _is_chinese(text: str) -> bool:

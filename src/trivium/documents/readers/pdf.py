@@ -51,7 +51,10 @@ def read_pdf(data: bytes, *, ocr: bool = True) -> Reading:
         pages, warnings = _readable_pages(document, data)
         silent = [number for number, lines in enumerate(pages, 1) if not lines]
         if len(silent) == len(pages):
-            return _without_text(data, len(pages), ocr)
+            if ocr and ocr_available():
+                return read_scan(data)
+            what = "its 1 page is a picture" if len(pages) == 1 else f"its {len(pages)} pages are pictures"
+            raise Unreadable(f"it has no text layer: {what}; {NEEDS_OCR}")
         if silent:
             names = ", ".join(map(str, silent[:20])) + (" …" if len(silent) > 20 else "")
             verb = "have" if len(silent) > 1 else "has"
@@ -117,11 +120,12 @@ def _length(pages: Sequence[Sequence[Line]]) -> int:
     return sum(len(line.text) for lines in pages for line in lines)
 
 
-def _without_text(data: bytes, pages: int, ocr: bool) -> Reading:
-    """Read a scan by tesseract, or say what is missing."""
-    if not (ocr and ocr_available()):
-        what = "its 1 page is a picture" if pages == 1 else f"its {pages} pages are pictures"
-        raise Unreadable(f"it has no text layer: {what}; {NEEDS_OCR}")
+def read_scan(data: bytes) -> Reading:
+    """Read a PDF of pictures by tesseract.
+
+    Raises:
+        Unreadable: tesseract fails.
+    """
     import kreuzberg
 
     try:

@@ -164,7 +164,7 @@ def _broken(group: Sequence[Line], line: Line, following: Sequence[Line]) -> boo
     last = group[-1]
     if line.vertical:
         return line.text.startswith("\u3000") or last.y1 < max(item.y1 for item in [*group, line]) - 2 * line.size
-    if line.y0 - last.y1 < -last.size:
+    if line.y0 - last.y1 < -last.size or last.text.endswith((SOFT_HYPHEN, "-")):
         return False
     if _centred(last, line):
         return True

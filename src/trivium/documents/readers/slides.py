@@ -6,7 +6,6 @@ Read directly, for kreuzberg leaves out speaker's notes and the data of charts.
 from __future__ import annotations
 
 import io
-import posixpath
 import re
 import zipfile
 from collections.abc import Iterator
@@ -14,14 +13,14 @@ from dataclasses import dataclass, replace
 from xml.etree import ElementTree
 
 from trivium.documents.parts import Part, Reading, Unreadable
+from trivium.documents.readers.ooxml import Package
 from trivium.documents.structure import table
 
 _A = "{http://schemas.openxmlformats.org/drawingml/2006/main}"
 _P = "{http://schemas.openxmlformats.org/presentationml/2006/main}"
 _C = "{http://schemas.openxmlformats.org/drawingml/2006/chart}"
 _R = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}"
-_DC = "{http://purl.org/dc/elements/1.1/}"
-_TERMS = "{http://purl.org/dc/terms/}"
+_MAIN = "ppt/presentation.xml"
 _TITLES = frozenset({"title", "ctrTitle"})
 _RUNNING = frozenset({"sldNum", "dt", "ftr", "hdr"})
 _LISTS = frozenset({"body", "obj", ""})
@@ -40,11 +39,11 @@ def read_slides(data: bytes) -> Reading:
         Unreadable: the presentation's own file is missing or broken.
     """
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        package = _Package(archive)
+        package = Package(archive)
         warnings: list[str] = []
         parts: list[Part] = []
         try:
-            slides = package.slides()
+            slides = _slides(package)
         except (KeyError, ElementTree.ParseError) as error:
             raise Unreadable(f"it is damaged: its list of slides cannot be read ({error})") from error
         for number, name in enumerate(slides, 1):
@@ -67,50 +66,11 @@ def read_slides(data: bytes) -> Reading:
     )
 
 
-class _Package:
-    """The files inside the container, found through their relationships."""
-
-    def __init__(self, archive: zipfile.ZipFile) -> None:
-        self.archive = archive
-
-    def xml(self, name: str) -> ElementTree.Element:
-        data = self.archive.read(name)
-        if b"<!DOCTYPE" in data[:1000]:
-            raise ElementTree.ParseError("it declares a document type, which Office files do not")
-        return ElementTree.fromstring(data)
-
-    def related(self, name: str) -> dict[str, tuple[str, str]]:
-        """Return what a file refers to: id to the kind of relation and the name."""
-        folder, base = posixpath.split(name)
-        try:
-            root = self.xml(f"{folder}/_rels/{base}.rels")
-        except KeyError:
-            return {}
-        found = {}
-        for item in root:
-            if item.get("TargetMode") != "External":
-                target = item.get("Target", "")
-                path = target.lstrip("/") if target.startswith("/") else posixpath.join(folder, target)
-                kind = item.get("Type", "").rsplit("/", 1)[-1]
-                found[item.get("Id", "")] = (kind, posixpath.normpath(path))
-        return found
-
-    def slides(self) -> list[str]:
-        """Return the names of the slides in order."""
-        main = "ppt/presentation.xml"
-        related = self.related(main)
-        listed = self.xml(main).iter(f"{_P}sldId")
-        return [related[item.get(f"{_R}id", "")][1] for item in listed if item.get(f"{_R}id", "") in related]
-
-    def properties(self) -> dict[str, str]:
-        """Return title, creator and dates."""
-        try:
-            root = self.xml("docProps/core.xml")
-        except (KeyError, ElementTree.ParseError):
-            return {}
-        tags = {"title": f"{_DC}title", "creator": f"{_DC}creator"}
-        tags |= {"created": f"{_TERMS}created", "modified": f"{_TERMS}modified"}
-        return {name: " ".join((root.findtext(tag) or "").split()) for name, tag in tags.items()}
+def _slides(package: Package) -> list[str]:
+    """Return the names of the slides in order."""
+    related = package.related(_MAIN)
+    listed = package.xml(_MAIN).iter(f"{_P}sldId")
+    return [related[item.get(f"{_R}id", "")][1] for item in listed if item.get(f"{_R}id", "") in related]
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +85,7 @@ class _Shape:
 class _Slide:
     """One slide."""
 
-    def __init__(self, package: _Package, name: str, number: int) -> None:
+    def __init__(self, package: Package, name: str, number: int) -> None:
         self.package = package
         self.number = number
         self.root = package.xml(name)
