@@ -18,9 +18,10 @@ from trivium.generate.evidence import Evidence
 from trivium.generate.language import refusal_table
 from trivium.text.content import content_terms, share
 from trivium.text.sentences import sentence_spans
+from trivium.text.tokens import analyse_question
 from trivium.types import Hit
 
-_TOP = 5
+_FIRST = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,45 +38,41 @@ class Verdict:
         return self.probability >= self.threshold
 
 
-def features(question: str, evidence: Evidence, best: Hit | None) -> dict[str, float]:
+def features(question: str, evidence: Evidence, best: Hit | None, chunks: int) -> dict[str, float]:
     """Return what speaks for an answer, each about 0 to 1.
 
     - `cosine`: of the nearest passage to the question (0 where only words were searched);
-    - `sentence`: the same of the nearest single sentence;
-    - `words`: the weighted share of the question's telling words that the best sentence and its surroundings hold;
-    - `passage`: that share for the best passage with its headings;
-    - `rarest`: whether the most telling word of the question is in the best passages at all;
-    - `kind`: whether the best sentence holds the kind of thing asked for (a number, a time, a name);
-    - `agreement`: the share of the first five hits that both arms found.
+    - `sentence`: the same of the best single sentence;
+    - `words`: the weighted share of the question's telling words that the best sentence holds, its surroundings half;
+    - `passage`: that share for the best of the first passages, with its headings;
+    - `bm25`: the best BM25 score for each token of the question, as a share of what a token can bring that stands in
+      one chunk alone.
 
     Args:
         question: plain text.
         evidence: the retrieved passages, best first.
         best: the best sentence, with the scores of `trivium.retrieve.sentences.best_sentences`.
+        chunks: how many the knowledge base has.
     """
-    hits = evidence.hits[:_TOP]
     weights = evidence.weights(content_terms(question))
-    held = [evidence.context(hit) for hit in hits]
-    rarest = max(weights, key=lambda term: weights[term], default="")
     scores = best.scores if best is not None else {}
+    tokens = len(dict.fromkeys(analyse_question(question)))
+    bm25 = max((hit.scores.get("lexical", 0.0) for hit in evidence.hits), default=0.0)
     return {
         "cosine": max((hit.scores.get("dense", 0.0) for hit in evidence.hits), default=0.0),
         "sentence": scores.get("meaning", 0.0),
         "words": scores.get("words", 0.0),
-        "passage": max((share(weights, words) for words in held), default=0.0),
-        "rarest": float(any(rarest in words for words in held)),
-        "kind": scores.get("kind", 0.0),
-        "agreement": sum(len(hit.found_by) > 1 for hit in hits) / _TOP,
+        "passage": max((share(weights, evidence.context(hit)) for hit in evidence.hits[:_FIRST]), default=0.0),
+        "bm25": bm25 / max(tokens, 1) / math.log(2 + chunks),
     }
 
 
-def judge(question: str, evidence: Evidence, best: Hit | None) -> Verdict:
-    """Weigh the features; nothing found has probability 0."""
-    found = features(question, evidence, best)
+def judge(question: str, evidence: Evidence, best: Hit | None, chunks: int) -> Verdict:
+    """Weigh the features (see there for the arguments); nothing found has probability 0."""
+    found = features(question, evidence, best, chunks)
     model = refusal_table()["weights"]["both" if found["cosine"] else "words"]
-    if not evidence.hits:
-        return Verdict(0.0, model["threshold"], found)
-    return Verdict(logistic(found, model), model["threshold"], found)
+    probability = logistic(found, model) if evidence.hits else 0.0
+    return Verdict(probability, model["threshold"], found)
 
 
 def logistic(values: Mapping[str, float], model: Mapping[str, float]) -> float:

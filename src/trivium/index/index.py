@@ -182,6 +182,10 @@ class Index:
         rows = self.store.rows(where, ["body"])
         return (rows[0]["body"] or "")[start:end] if rows else ""
 
+    def size(self) -> int:
+        """Return how many chunks there are, whoever may read them."""
+        return self.store.count(Among("kind", ("chunk",)))
+
     def records(self) -> list[Record]:
         """Return the record of every document, by source. For the owner of the folder: no access list is asked."""
         version = self.store.version

@@ -88,7 +88,7 @@ def advanced(
         embedder = index.embedder if can_read(index, asked) else None
         sentences = best_sentences(asked, passages[:JUDGED], embedder=embedder)
         evidence = Evidence(passages)
-        verdict = judge(asked, evidence, sentences[0] if sentences else None)
+        verdict = judge(asked, evidence, sentences[0] if sentences else None, index.size())
         detail |= {"probability": verdict.probability, "needed": verdict.threshold, **verdict.features}
     run.generate()
     if not verdict.enough:
