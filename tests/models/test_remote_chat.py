@@ -1,6 +1,7 @@
 """Remote chat against a scripted endpoint: what is sent, what is read, and each way to go wrong."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from tests.models.loopback import Loopback, Reply, sse
@@ -239,3 +240,32 @@ def test_an_endpoint_without_a_list_of_models_gets_the_default(server):
 def test_tokens_are_estimated(chat):
     assert chat.count_tokens("") == 0
     assert chat.count_tokens("The capital, 北京.") == 7
+
+
+@pytest.mark.real
+def test_against_a_real_endpoint(monkeypatch):
+    """llama.cpp's own server, on a loopback port: the same model with and without the wire."""
+    from trivium.models import llama_engine
+    from trivium.models.llama import LlamaChat
+    from trivium.models.pull import ensure
+
+    monkeypatch.setattr(llama_engine, "_SOCKET_PATH_LIMIT", 0)
+    local = LlamaChat(ensure("smollm2-135m-instruct"), context=1024, prefix_cache=False)
+    monkeypatch.setenv("TRIVIUM_API_KEY", local._engine._key)
+    url = f"{local._engine._address}/v1"
+    remote = RemoteChat(url, "any", context=1024)
+    assert remote.complete(ASK, max_tokens=12) == replace(local.complete(ASK, max_tokens=12), model=remote.name)
+    theirs, ours = (chat.complete(ASK, max_tokens=6, logprobs=2).logprobs for chat in (remote, local))
+    assert theirs == ours
+    assert "".join(remote.stream(ASK, max_tokens=12)) == local.complete(ASK, max_tokens=12).text
+    assert "city" in json.loads(remote.complete(ASK, schema=SCHEMA | {"maxProperties": 1}, max_tokens=60).text)
+    with pytest.raises(ContextOverflow) as caught:
+        remote.complete([Message("user", "hi " * 1200)])
+    assert (caught.value.limit, caught.value.tokens > 1200) == (1024, True)
+    served = remote._endpoint.get("/models")["data"][0]["id"]
+    assert RemoteChat(url, served).context == 1024
+    monkeypatch.setenv("TRIVIUM_API_KEY", "wrong")
+    with pytest.raises(RemoteError, match="TRIVIUM_API_KEY") as refused:
+        RemoteChat(url, "any").complete(ASK)
+    assert refused.value.status == 401
+    local.close()

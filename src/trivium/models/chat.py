@@ -40,6 +40,7 @@ def open_chat(
     *,
     context: int | None = None,
     parallel: int = 1,
+    prefix_cache: bool = True,
 ) -> Chat:
     """Return the chat model that `spec` names; the module's docstring has the table.
 
@@ -47,6 +48,7 @@ def open_chat(
         spec: what to open.
         context: limit of prompt plus completion in tokens, instead of the model's own.
         parallel: how many requests run at once; the others wait.
+        prefix_cache: let a GGUF model keep what it read of earlier prompts; `LlamaChat` says what that changes.
 
     Raises:
         UsageError, UnknownName: `spec` names nothing that can be opened.
@@ -70,7 +72,8 @@ def open_chat(
     from trivium.models.llama import LlamaChat
 
     # a file that the user names is used as it is
-    return LlamaChat(_fast(path) if pulled else path, context=context, parallel=parallel, adapters=adapters)
+    file = _fast(path) if pulled else path
+    return LlamaChat(file, context=context, parallel=parallel, adapters=adapters, prefix_cache=prefix_cache)
 
 
 def split_spec(spec: str) -> tuple[str, dict[str, str]]:

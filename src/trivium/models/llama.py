@@ -28,9 +28,10 @@ class LlamaChat:
     so that no document can end its turn and speak as somebody else.
 
     Temperature 0 takes the likeliest token. Otherwise llama.cpp's usual sampling applies (top-k 40, top-p 0.95,
-    min-p 0.05), and `seed` fixes it. A prompt's beginning that an earlier request shared is not read again;
-    this changes the order of sums, so near ties can fall otherwise than on a first call. `prefix_cache=False`
-    makes each call independent of the ones before it.
+    min-p 0.05), and `seed` fixes it. A prompt's beginning that an earlier request shared is not read again. Where
+    that leaves fewer than 64 tokens to read, llama.cpp sums in another order: log-probabilities move by some 0.01
+    to 0.2, and near ties can fall otherwise than on a first call. With `prefix_cache=False` (and `parallel=1`) a
+    call gives the same bits whatever came before it.
 
     Args:
         path: the model.
