@@ -91,7 +91,7 @@ def _read(data: bytes, kind: str, name: str, limits: Limits, ocr: Ocr) -> Readin
     if kind == "image":
         if ocr == "never":
             raise Unreadable("it is a picture, and reading pictures is switched off")
-        return image.read_image(data, _media_type(data, kind))
+        return image.read_image(data)
     if kind in _TEXT_READERS:
         return _read_text(data, kind, name)
     return office.read_office(data, kind)

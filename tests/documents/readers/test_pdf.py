@@ -196,14 +196,22 @@ def test_pages_without_text(make_pdf: MakePdf) -> None:
 
 
 def test_a_scan_is_read_where_tesseract_is_installed(make_pdf: MakePdf, monkeypatch: pytest.MonkeyPatch) -> None:
+    pictures = []
+
+    def recognise(picture: bytes) -> str:
+        pictures.append(picture)
+        return "Words on the\nscanned page.\n\nMore of them.\n"
+
     monkeypatch.setattr(pdf, "ocr_available", lambda: True)
-    monkeypatch.setattr(pdf, "read_scan", lambda data: Reading_of_scan)
-    assert read_pdf(make_pdf([[]]), ocr=True) is Reading_of_scan
-    with pytest.raises(Unreadable):
-        read_pdf(make_pdf([[]]), ocr=False)
-
-
-Reading_of_scan = object()  # the test only asks whether it is passed on
+    monkeypatch.setattr(pdf, "recognise", recognise)
+    data = make_pdf([body(100, SENTENCES), [], body(100, SENTENCES)])
+    reading = read_pdf(data, ocr=True)
+    assert [part.text for part in reading.parts if part.page == 2] == ["Words on the scanned page.", "More of them."]
+    assert reading.warnings == ("its text was read from pictures by tesseract, which makes mistakes",)
+    assert len(pictures) == 1
+    assert pictures[0].startswith(b"P5 2480 3509 255\n")
+    assert len(pictures[0]) == 2480 * 3509 + len(b"P5 2480 3509 255\n")
+    assert read_pdf(data, ocr=False).warnings == ("page 2 of 3 has no text",)
 
 
 def test_letters_named_by_their_codes() -> None:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING
 
 from trivium.documents.chunking.packing import pack
 from trivium.documents.chunking.piece import SIZE, Outline, Piece, Tokens
 from trivium.documents.chunking.sliding import checked_overlap
 from trivium.documents.chunking.units import GLUED, HEADING, TokenCounter, Unit, units_of
 from trivium.types import Document
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 _BUFFER = 1
 _LEAST = 0.25
@@ -43,6 +45,8 @@ def semantic(
         raise ValueError("Semantic chunking cuts where texts differ, so that nothing overlaps; leave overlap at 0.")
     if not 0 <= percentile <= 100:
         raise ValueError(f"The percentile must lie from 0 to 100, not {percentile}.")
+    import numpy as np
+
     outline = Outline(document)
     units = units_of(document, TokenCounter(document.text, tokens), size)
     if not units:
@@ -67,6 +71,8 @@ def _distances(
     text: str, units: Sequence[Unit], embed: Callable[[Sequence[str]], NDArray[np.float32]]
 ) -> NDArray[np.float64]:
     """Return the cosine distance of each unit, seen with its neighbours, to the next; shape (units - 1,)."""
+    import numpy as np
+
     windows = [
         text[units[max(0, at - _BUFFER)].start : units[min(len(units) - 1, at + _BUFFER)].end]
         for at in range(len(units))

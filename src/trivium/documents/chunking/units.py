@@ -5,11 +5,10 @@ The text is tokenised once, a stretch at a time, so that a text of 200 MB does n
 
 from __future__ import annotations
 
+from array import array
+from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-
-import numpy as np
-from numpy.typing import NDArray
 
 from trivium.documents.chunking.definitions import definition_spans
 from trivium.documents.chunking.piece import Tokens
@@ -42,31 +41,22 @@ class TokenCounter:
     """Counts the tokens of spans of one text."""
 
     def __init__(self, text: str, tokens: Tokens) -> None:
-        starts = [np.empty(0, dtype=np.int64)]
+        self.starts = array("q")
         for begin, end in _stretches(text):
-            spans = tokens(text[begin:end])
-            starts.append(np.fromiter((span[0] for span in spans), dtype=np.int64, count=len(spans)) + begin)
-        self.starts: NDArray[np.int64] = np.concatenate(starts)
+            self.starts.extend(begin + span[0] for span in tokens(text[begin:end]))
 
     def count(self, start: int, end: int) -> int:
         """Return how many tokens begin in a span."""
-        first, last = np.searchsorted(self.starts, (start, end))
-        return int(last - first)
-
-    def counts(self, spans: list[Span]) -> list[int]:
-        """Return how many tokens begin in each span."""
-        edges = np.searchsorted(self.starts, np.array(spans, dtype=np.int64).reshape(-1, 2))
-        result: list[int] = (edges[:, 1] - edges[:, 0]).tolist()
-        return result
+        first = bisect_left(self.starts, start)
+        return bisect_left(self.starts, end, first) - first
 
     def split(self, text: str, span: Span, size: int) -> list[Span]:
         """Cut a span into spans of at most `size` tokens, where it can be after a space or a comma."""
         start, end = span
         parts = []
         while self.count(start, end) > size:
-            first = int(np.searchsorted(self.starts, start))
-            hard = int(self.starts[first + size])
-            cut = _soft_cut(text, int(self.starts[first + size - size // 4]), hard)
+            first = bisect_left(self.starts, start)
+            cut = _soft_cut(text, self.starts[first + size - size // 4], self.starts[first + size])
             parts.append((start, cut))
             start = cut
         parts.append((start, end))
@@ -139,7 +129,8 @@ def _prose_units(text: str, start: int, end: int, counter: TokenCounter, size: i
     spans = [(start + a, start + b) for a, b in sentence_spans(region)]
     units: list[Unit] = []
     before = start
-    for span, count in zip(spans, counter.counts(spans), strict=True):
+    for span in spans:
+        count = counter.count(*span)
         gap = text[before : span[0]]
         cut = PARAGRAPH if "\n\n" in gap or before == start else SENTENCE
         if count <= size:

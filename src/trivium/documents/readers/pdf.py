@@ -7,14 +7,13 @@ takes words for headings; here its characters and their boxes are read, and the 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from trivium.documents.clean import running_lines
+from trivium.documents.clean import join_lines, running_lines
 from trivium.documents.parts import Part, Reading, Unreadable
 from trivium.documents.readers import pdf_stand_in
-from trivium.documents.readers.image import NEEDS_OCR, ocr_available, ocr_config
-from trivium.documents.readers.office import reason
+from trivium.documents.readers.image import BY_OCR, NEEDS_OCR, ocr_available, printed, recognise
 from trivium.documents.readers.pdf_fonts import Letters, letters_by_name
 from trivium.documents.readers.pdf_layout import join_pages, levels, page_parts, style_of
 from trivium.documents.readers.pdf_lines import Line, PageText, ordered, page_lines
@@ -32,7 +31,7 @@ _PASSWORD, _SECURITY = 4, 5
 
 
 def read_pdf(data: bytes, *, ocr: bool = True) -> Reading:
-    """Read a PDF. Pages without text are read by tesseract where it is installed and `ocr` is true.
+    """Read a PDF. Pages without any text are read by tesseract where it is installed and `ocr` is true.
 
     A text layer is taken for what it is: also one that another program's OCR wrote. It is refused only where its
     fonts give no letters at all. A page without text among others is reported in a warning.
@@ -50,16 +49,18 @@ def read_pdf(data: bytes, *, ocr: bool = True) -> Reading:
     try:
         pages, warnings = _readable_pages(document, data)
         silent = [number for number, lines in enumerate(pages, 1) if not lines]
+        seen = _recognised(document, silent) if silent and ocr and ocr_available() else {}
+        silent = [number for number in silent if number not in seen]
         if len(silent) == len(pages):
-            if ocr and ocr_available():
-                return read_scan(data)
             what = "its 1 page is a picture" if len(pages) == 1 else f"its {len(pages)} pages are pictures"
             raise Unreadable(f"it has no text layer: {what}; {NEEDS_OCR}")
         if silent:
             names = ", ".join(map(str, silent[:20])) + (" …" if len(silent) > 20 else "")
             verb = "have" if len(silent) > 1 else "has"
             warnings.append(f"page{'s' * (len(silent) > 1)} {names} of {len(pages)} {verb} no text")
-        parts = _parts(pages)
+        if seen:
+            warnings.append(BY_OCR)
+        parts = _parts(pages, seen)
         return Reading(parts, warnings=tuple(warnings), **_properties(document, parts))
     finally:
         document.close()
@@ -120,27 +121,26 @@ def _length(pages: Sequence[Sequence[Line]]) -> int:
     return sum(len(line.text) for lines in pages for line in lines)
 
 
-def read_scan(data: bytes) -> Reading:
-    """Read a PDF of pictures by tesseract.
-
-    Raises:
-        Unreadable: tesseract fails.
-    """
-    import kreuzberg
-
-    try:
-        result = kreuzberg.extract_bytes_sync(data, "application/pdf", config=ocr_config())
-    except kreuzberg.KreuzbergError as error:
-        raise Unreadable(reason(error)) from error
-    parts = [Part(str(page["content"]), page=int(page["page_number"])) for page in result.pages or []]
-    return Reading(parts, warnings=("its text was read from pictures by tesseract",))
+def _recognised(document: Any, numbers: Sequence[int]) -> dict[int, list[Part]]:
+    """Return the parts of those pages, by number, in which tesseract sees text."""
+    found: dict[int, list[Part]] = {}
+    for number in numbers:
+        page = document[number - 1]
+        paragraphs = recognise(printed(page)).split("\n\n")
+        page.close()
+        parts = [Part(join_lines(text.split("\n")), page=number) for text in paragraphs if text.strip()]
+        if parts:
+            found[number] = parts
+    return found
 
 
-def _parts(pages: Sequence[Sequence[Line]]) -> list[Part]:
-    """Return the parts of the document, without running heads and feet."""
+def _parts(pages: Sequence[Sequence[Line]], seen: Mapping[int, list[Part]]) -> list[Part]:
+    """Return the parts of the document, without running heads and feet; `seen` are those of scanned pages."""
     kept = [_without_running(lines, mask) for lines, mask in zip(pages, _running(pages), strict=True)]
     style = style_of(kept)
-    parts = [part for number, lines in enumerate(kept, 1) for part in page_parts(lines, style, number)]
+    parts: list[Part] = []
+    for number, lines in enumerate(kept, 1):
+        parts.extend(seen.get(number) or page_parts(lines, style, number))
     return join_pages(levels(parts), style.words)
 
 
