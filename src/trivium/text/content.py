@@ -43,19 +43,20 @@ def content_terms(text: str) -> tuple[str, ...]:
 class Words:
     """What a text holds, to be asked for content terms."""
 
-    __slots__ = ("_joined", "tokens")
+    __slots__ = ("_han", "tokens")
 
     def __init__(self, *texts: str) -> None:
-        joined = normalise("\n".join(texts))
-        self.tokens = frozenset(token for text in texts for token in analyse(text))
-        self._joined = joined if _HAN.search(joined) else ""
+        joined = "\n".join(texts)
+        # Chinese is looked up as it stands: no dictionary is needed to ask an English question of Chinese passages.
+        self._han = normalise(joined) if _HAN.search(joined) else ""
+        self.tokens = frozenset(analyse(_HAN.sub(" ", joined)))
 
     def __contains__(self, term: str) -> bool:
         """Whether the text has a content term: among its tokens, or, for a Chinese word, anywhere in it.
 
         The words of Chinese are cut differently in different sentences.
         """
-        return term in self.tokens or (term in self._joined and _HAN.match(term) is not None)
+        return term in self.tokens or (_HAN.match(term) is not None and term in self._han)
 
 
 def share(weights: Mapping[str, float], *held: Words | AbstractSet[str]) -> float:
