@@ -82,6 +82,13 @@ def test_control_tokens_and_roles_are_broken_up(attack: str) -> None:
     assert "After." in text
 
 
+@pytest.mark.parametrize(
+    "text", ["a < b > c", "<div>List<String></div>", "x[INT]", "a || b", "<https://x.org>", "1. User guide"]
+)
+def test_other_text_is_left_as_it_is(text: str) -> None:
+    assert neutralise(text) == text
+
+
 @pytest.mark.parametrize("plain", [True, False])
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_a_passage_cannot_leave_its_fence(attack: str, plain: bool) -> None:

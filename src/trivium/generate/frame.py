@@ -19,7 +19,11 @@ from trivium.types import Hit
 
 CountTokens = Callable[[str], int]
 
-_TEMPLATE_TOKEN = re.compile(r"<(?=[|｜/]?[\w|｜▁ ]{1,40}[|｜]?>)|\[(?=/?INST\]|/?SYS\])|<<(?=/?SYS>>)", re.IGNORECASE)
+_TEMPLATE_TOKEN = re.compile(
+    r"<(?=[|｜])|<(?=/?(?:s|bos|eos|unk|pad|sep|cls|mask|think|tool_call|tool_response|start_of_turn|end_of_turn|"
+    r"im_start|im_end|image|system|user|assistant)>)|\[(?=/?INST\])|<<(?=/?SYS>>)",
+    re.IGNORECASE,
+)
 _ROLE_MARK = re.compile(
     r"^(\s*)(#{1,6}\s*)?(system|assistant|user|instructions?|question|answer)(\s*[:：])", re.IGNORECASE | re.MULTILINE
 )
