@@ -52,16 +52,12 @@ def _best_cut(units: Sequence[Unit], at: int, covered: int, end: int, size: int)
     """Return the best place to cut at or before `end`, in the second half of the piece."""
     best = end
     held = sum(unit.tokens for unit in units[at:end])
-    place = end
-    while place > covered + 1 or place == end:
-        if place < len(units) and units[place].cut > units[best].cut:
-            best = place
-        place -= 1
-        if place <= covered:
-            break
+    for place in range(end - 1, covered, -1):
         held -= units[place].tokens
         if held < size * _LOWEST_FILL and units[best].cut != GLUED:
             break
+        if units[place].cut > units[best].cut:
+            best = place
     return best
 
 

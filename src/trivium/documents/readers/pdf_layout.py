@@ -20,7 +20,6 @@ _NUMBER = re.compile(
 _LABEL = re.compile(r"(?:\(?(?:\d{1,3}|[a-zA-Z]|[ivx]{1,5})[.)]|\[\d{1,3}\]|\d+(?:\.\d+)+\.?|[•▪◦●○■➢➤►‣∙·])$")
 _SENTENCE_END = re.compile(r"[.!?。！？:：;；][\"'”’)）」』]*$")
 _NO_HEADING_END = re.compile(r"[,;，；、。-]$|[a-z]\.$")
-_NUMBERED = re.compile(r"(\d+(?:\.\d+)*)[.\s]|第[一二三四五六七八九十百\d]+[章节節条條]")
 _HEADING_SIZE = 1.28
 _BOLD_SIZE = 1.12
 _HEADING_WIDTH = 160
