@@ -37,8 +37,10 @@ os.environ.setdefault("LANCEDB_LOG", "error")  # the engine logs to standard err
 _T = TypeVar("_T")
 _TABLE = "chunks"
 _EXACT_BELOW = 10_000  # rows; a plain scan of the vectors is fast enough
-_ROWS_PER_PARTITION = 2_000
+_ROWS_PER_PARTITION = 1_000
 _LEAST_PROBES = 40
+_FEW = 0.2  # of the rows
+_MOST_KEPT = 256
 _PURGE_REWRITES_BELOW = 50_000  # rows; rewriting so many takes about a second
 _READ_AGAIN = 3
 _GRACE = timedelta(minutes=1)
@@ -52,6 +54,7 @@ class Store:
         self._root = root
         self._table = table
         self.overtaken = False
+        self._kept: dict[str, int] = {}  # rows that a condition keeps, of the version under ""
         self._flusher = Flusher(root / f"{_TABLE}.lance")
         self.dimension: int = table.schema.field("vector").type.list_size
 
@@ -105,7 +108,9 @@ class Store:
         with _engine_errors(self._root):
             table = _connect(self._root).open_table(_TABLE)
             table.checkout(table.version)
-        return Store(self._root, table)
+        view = Store(self._root, table)
+        view._kept = self._kept
+        return view
 
     # -- reading ------------------------------------------------------------------------------------------------
 
@@ -138,10 +143,11 @@ class Store:
 
     def dense(self, vector: Vectors, n: int, where: Where) -> list[tuple[dict[str, Any], float]]:
         """Return the n chunk rows of highest cosine to `vector` (d,), with it, best first."""
+        sql = _sql(where)
 
         def search() -> Any:
             query = self._table.search(np.asarray(vector, dtype=np.float32), vector_column_name="vector")
-            query = query.distance_type("dot").where(_sql(where), prefilter=True).nprobes(self._probes())
+            query = query.distance_type("dot").where(sql, prefilter=True).nprobes(self._probes(sql))
             return query.select([*CHUNK_COLUMNS, "_distance"]).limit(n).to_arrow()
 
         found = self._read(search).to_pylist()
@@ -173,8 +179,24 @@ class Store:
         with _engine_errors(self._root):
             return action()
 
-    def _probes(self) -> int:
-        return max(_LEAST_PROBES, int(self._table.count_rows()) // _ROWS_PER_PARTITION // 2)
+    def _probes(self, where: str) -> int:
+        """Return how many partitions of the vectors to search.
+
+        Measured on 100,000 real passages: 60% of the partitions find 99% of the exact ten nearest. A filter that
+        keeps few rows leaves gaps in that, and makes a search of all partitions cheap: so all are searched.
+        """
+        version = self.version
+        if self._kept.get("") != version:
+            self._kept = {"": version}
+        if where not in self._kept:
+            if len(self._kept) > _MOST_KEPT:
+                self._kept = {"": version}
+            self._kept[where] = int(self._table.count_rows(where))
+        rows = max(1, int(self._table.count_rows()))
+        partitions = rows // _ROWS_PER_PARTITION + 1
+        if self._kept[where] < _FEW * rows:
+            return 4 * partitions  # those of an index trained when there were fewer rows or more
+        return max(_LEAST_PROBES, int(partitions * min(0.6, max(0.2, 60_000 / rows))))
 
     # -- writing (under the writer's lock) ----------------------------------------------------------------------
 
@@ -239,12 +261,12 @@ class Store:
         self._table.create_index("facets", config=_labels(), replace=True)
 
     def _index_vectors(self) -> None:
-        """Train the partitions when there are enough vectors, and again when they are four times as many."""
+        """Train the partitions when there are enough vectors, and again when they are twice as many."""
         from lancedb.index import IvfFlat
 
         rows = self._table.count_rows()
         trained = read_json(self._root / _TRAINED).get("rows", 0)
-        if rows >= _EXACT_BELOW and rows >= 4 * trained:
+        if rows >= _EXACT_BELOW and rows >= 2 * trained:
             config = IvfFlat(distance_type="dot", num_partitions=max(1, rows // _ROWS_PER_PARTITION))
             self._table.create_index("vector", config=config, replace=True)
             write_whole(self._root / _TRAINED, json.dumps({"rows": rows}))
