@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from trivium.generate.evidence import Evidence
@@ -101,6 +102,43 @@ def test_chinese() -> None:
     assert judged("保修期为36个月。") == "numbers"
     assert judged("保修包括电池。") == "negation"
     assert judged("海豚是生活在海里的哺乳动物。") == "words"
+
+
+class Synonyms:
+    """An embedder for which every text means the same."""
+
+    def embed(self, texts: list[str]) -> np.ndarray:
+        return np.ones((len(texts), 1), dtype=np.float32)
+
+
+def test_meaning_helps_where_words_differ() -> None:
+    def objection(sentence: str) -> str:
+        held = evidence("The guarantee of the X-200 runs for 24 months after purchase.")
+        return support(sentence, "How long is it?", held, Synonyms()).objection  # type: ignore[arg-type]
+
+    said = "The X-200's warranty lasts for 24 months when you buy it."
+    assert support(said, "How long is it?", evidence("The guarantee of the X-200 runs for 24 months.")).objection
+    assert objection(said) == ""
+    assert objection(said.replace("24", "36")) == "numbers"
+    assert objection(said.replace("lasts", "never lasts")) != ""
+    assert objection("Dolphins are mammals.") == "words"
+
+
+@pytest.mark.real
+def test_meaning_on_real_pairs(shared_data: Path) -> None:
+    from trivium.models.embed import open_embedder
+
+    embedder = open_embedder()
+    pairs = [line.split("\t") for line in (shared_data / "pairs" / "sts-test.csv").read_text().splitlines()]
+    pairs = [pair for pair in pairs if len(pair) >= 7]
+
+    def accepted(low: float, high: float, model: object) -> float:
+        chosen = [pair for pair in pairs if low <= float(pair[4]) <= high]
+        found = [support(pair[5], "", evidence(pair[6]), model).proofs for pair in chosen]  # type: ignore[arg-type]
+        return sum(map(bool, found)) / len(chosen)
+
+    assert accepted(4.6, 5.0, embedder) >= accepted(4.6, 5.0, None) + 0.05
+    assert accepted(0.0, 3.0, embedder) <= 0.1
 
 
 def test_no_passages() -> None:

@@ -18,7 +18,7 @@ from trivium.generate.markers import without_markers
 from trivium.generate.quote import passage_from, quoted
 from trivium.generate.refuse import says_nothing
 from trivium.generate.speak import OnText, speak
-from trivium.models.base import Chat
+from trivium.models.base import Chat, Embedder
 from trivium.text.kinds import kind_asked
 from trivium.types import Citation, Hit, Message, Span, Step, Usage
 
@@ -56,6 +56,7 @@ def answer(
     read: ReadDocument,
     sentences: Sequence[Hit] = (),
     arrange: Arrange | None = None,
+    embedder: Embedder | None = None,
     history: Sequence[Message] = (),
     on_text: OnText | None = None,
 ) -> Draft:
@@ -69,6 +70,7 @@ def answer(
         read: gives a stored document, for the asker; citations are compared with it.
         sentences: single sentences of the passages, the best first, for a manner that extracts.
         arrange: the order in which the passages that fit are shown.
+        embedder: lets a paraphrase count as support; None goes by words alone.
         history: the turns before, for a model that can use them.
         on_text: receives the text as it comes.
 
@@ -91,7 +93,7 @@ def answer(
         "turns_left_out": len(history) - len(turns),
     }
     step = Step("prompt", detail, time.perf_counter() - start)
-    draft = _spoken(question, [system, *turns, *rest], Evidence(passages), chat, manner, read, on_text)
+    draft = _spoken(question, [system, *turns, *rest], Evidence(passages), chat, manner, read, embedder, on_text)
     return replace(draft, steps=(step, *draft.steps))
 
 
@@ -149,6 +151,7 @@ def _spoken(
     chat: Chat,
     manner: Manner,
     read: ReadDocument,
+    embedder: Embedder | None,
     on_text: OnText | None,
 ) -> Draft:
     """A larger model: it has the last word, and what it says is marked with what supports it."""
@@ -159,7 +162,7 @@ def _spoken(
     if says_nothing(without_markers(said.text)):
         why = Step("refuse", {"reason": "the model found no answer", "said": said.text})
         return Draft(refusal_text(question), True, usage=said.usage, steps=(step, why))
-    cited = cite(said.text, question, proof, read)
+    cited = cite(said.text, question, proof, read, embedder)
     detail = {"sentences": len(cited.judgements), "objections": [j.objection for j in cited.judgements if j.objection]}
     checked = Step("cite", detail, time.perf_counter() - middle)
     return Draft(cited.text, False, cited.citations, cited.unsupported, said.usage, (step, checked))

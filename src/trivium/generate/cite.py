@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from trivium.generate.evidence import Evidence, Quotable
 from trivium.generate.markers import with_markers, without_markers
 from trivium.generate.support import Support, support
+from trivium.models.base import Embedder
 from trivium.text.sentences import sentence_spans
 from trivium.types import Citation, Document, Span
 
@@ -68,7 +69,7 @@ def page_at(document: Document, offset: int, otherwise: int | None) -> int | Non
     return next((page.number for page in document.pages if page.start <= offset < page.end), otherwise)
 
 
-def cite(text: str, question: str, evidence: Evidence, read: ReadDocument) -> Cited:
+def cite(text: str, question: str, evidence: Evidence, read: ReadDocument, embedder: Embedder | None = None) -> Cited:
     """Return the text with each supported sentence numbered.
 
     Args:
@@ -76,6 +77,7 @@ def cite(text: str, question: str, evidence: Evidence, read: ReadDocument) -> Ci
         question: what was asked; words of the question count less as proof.
         evidence: the passages that the model was shown.
         read: gives a stored document, for the asker.
+        embedder: recognises paraphrases; None goes by words alone.
     """
     bare = without_markers(text).strip()
     citer = Citer(read)
@@ -84,7 +86,7 @@ def cite(text: str, question: str, evidence: Evidence, read: ReadDocument) -> Ci
     judgements: list[Support] = []
     length = done = 0
     for start, end in sentence_spans(bare):
-        judged = support(bare[start:end], question, evidence)
+        judged = support(bare[start:end], question, evidence, embedder)
         numbers = [number for proof in judged.proofs if (number := citer.number(proof)) is not None]
         sentence = with_markers(bare[start:end], tuple(dict.fromkeys(numbers)))
         gap = bare[done:start]

@@ -101,6 +101,7 @@ def advanced(
         manner=manner,
         read=reader.document,
         sentences=sentences,
+        embedder=embedder,
         arrange=lost_in_the_middle,
         history=history,
         on_text=on_text,

@@ -10,7 +10,7 @@ from trivium.generate.manner import manner_for
 from trivium.generate.speak import OnText
 from trivium.models.base import Chat, Reranker
 from trivium.patterns.run import Reader, Run, found
-from trivium.retrieve.search import clean_question, search
+from trivium.retrieve.search import can_read, clean_question, search
 from trivium.types import Answer, Message
 
 if TYPE_CHECKING:
@@ -47,7 +47,14 @@ def naive(
     run.generate()
     if not hits:
         return run.finish(question, refuse(asked, "nothing was found", on_text))
-    read = Reader(index, principals).document
-    manner = manner_for(chat).freely()
-    draft = answer(asked, hits, chat=chat, manner=manner, read=read, history=history, on_text=on_text)
+    draft = answer(
+        asked,
+        hits,
+        chat=chat,
+        manner=manner_for(chat).freely(),
+        read=Reader(index, principals).document,
+        embedder=index.embedder if can_read(index, asked) else None,
+        history=history,
+        on_text=on_text,
+    )
     return run.finish(question, draft, hits)
