@@ -42,6 +42,8 @@ _LEAST_PROBES = 40
 _FEW = 0.2  # of the rows
 _MOST_KEPT = 256
 _PURGE_REWRITES_BELOW = 50_000  # rows; rewriting so many takes about a second
+_INDEX_CACHE = 1 << 30  # bytes; holds the vectors of half a million chunks, read once
+_METADATA_CACHE = 1 << 28
 _READ_AGAIN = 3
 _GRACE = timedelta(minutes=1)
 _TRAINED = "vectors.json"
@@ -50,8 +52,9 @@ _TRAINED = "vectors.json"
 class Store:
     """A table in a folder. Open it with `Store.create` or `Store.open`."""
 
-    def __init__(self, root: Path, table: Any) -> None:
+    def __init__(self, root: Path, database: Any, table: Any) -> None:
         self._root = root
+        self._database = database
         self._table = table
         self.overtaken = False
         self._kept: dict[str, int] = {}  # rows that a condition keeps, of the version under ""
@@ -64,7 +67,8 @@ class Store:
         from lancedb.index import Bitmap, BTree
 
         with _engine_errors(root):
-            table = _connect(root).create_table(_TABLE, schema=schema(dimension))
+            database = _connect(root)
+            table = database.create_table(_TABLE, schema=schema(dimension))
             for column, config in (
                 ("tokens", _lexical_index()),
                 ("id", BTree()),
@@ -74,7 +78,7 @@ class Store:
                 ("facets", _labels()),
             ):
                 table.create_index(column, config=config)
-        store = cls(root, table)
+        store = cls(root, database, table)
         store.flush()
         return store
 
@@ -86,11 +90,12 @@ class Store:
             lost_power = marker is not None and marker.boot != boot_id()
             if marker is not None and lost_power:
                 _drop_unreadable(root, marker.version)
-            table = _connect(root).open_table(_TABLE)
+            database = _connect(root)
+            table = database.open_table(_TABLE)
             if marker is not None and lost_power and table.version > marker.version:
                 table.checkout(marker.version)
                 table.restore()
-        store = cls(root, table)
+        store = cls(root, database, table)
         if lost_power:
             store.flush()
         return store
@@ -106,9 +111,9 @@ class Store:
         Where a purge deletes the old files under it, it goes on with the latest commit and says so: `overtaken`.
         """
         with _engine_errors(self._root):
-            table = _connect(self._root).open_table(_TABLE)
+            table = self._database.open_table(_TABLE)
             table.checkout(table.version)
-        view = Store(self._root, table)
+        view = Store(self._root, self._database, table)
         view._kept = self._kept
         return view
 
@@ -276,7 +281,8 @@ def _connect(root: Path) -> Any:
     with _without_namespace_client():
         import lancedb
 
-    return lancedb.connect(str(root), read_consistency_interval=timedelta(0))
+    session = lancedb.Session(index_cache_size_bytes=_INDEX_CACHE, metadata_cache_size_bytes=_METADATA_CACHE)
+    return lancedb.connect(str(root), read_consistency_interval=timedelta(0), session=session)
 
 
 @contextmanager
