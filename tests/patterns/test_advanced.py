@@ -102,9 +102,9 @@ def test_what_did_not_fit_the_context_is_told(tmp_path: Path) -> None:
     kb = trivium.open(tmp_path / "kb", embedder=FakeEmbedder(256))
     for n in range(8):
         words = " ".join(f"word{n}x{i}" for i in range(120))
-        kb.add([Document(f"d{n}.md", f"The warranty of printer {n} lasts {n} months. {words}.")])
-    chat = FakeChat("The warranty of printer 3 lasts 3 months.", context=1200)
-    answer = advanced("How long does the warranty of printer 3 last?", chat=chat, index=kb)
+        kb.add([Document(f"d{n}.md", f"The warranty of the printer in room {n} lasts {n} months. It has {words}.")])
+    chat = FakeChat("The warranty of the printer in room 3 lasts 3 months.", context=1200)
+    answer = advanced("How long does the warranty of the printer in room 3 last?", chat=chat, index=kb)
     told = step(answer, "prompt")
     assert told["left_out"] or told["cut"]
     assert told["passages"] < len(answer.hits)
