@@ -36,6 +36,7 @@ def _remembering(encode: Callable[..., Any], path: str, library: str) -> Callabl
     import numpy as np
 
     kept = sqlite3.connect(path, check_same_thread=False)
+    kept.execute("PRAGMA synchronous = OFF")  # a cache: what a power cut takes is computed again
     kept.execute("CREATE TABLE IF NOT EXISTS vectors (key BLOB PRIMARY KEY, vector BLOB)")
 
     def look_up(key: bytes) -> Any:
