@@ -1,13 +1,12 @@
 """Choose when to refuse, on real answerable and unanswerable questions, and draw the curve.
 
-Four kinds of questions are asked of the same paragraphs, through the same search and the same judgement as
-`trivium.patterns.advanced` makes:
+Four kinds of questions are asked of one knowledge base for each language, through the same search and the same
+judgement as `trivium.patterns.advanced` makes:
 
-- answerable: questions of SQuAD (English), and of CMRC 2018 and the Chinese SQuAD (Chinese), that the paragraphs
-  answer;
+- answerable: questions of SQuAD, HotpotQA, PopQA, RGB and Cranfield (English), of CMRC 2018 and RGB (Chinese);
 - absent: questions of the same sets asked by someone who may not read the article that answers them, so that for
   this asker it is not there;
-- trivia: questions of Natural Questions (English) and HalluQA (Chinese) that have nothing to do with the paragraphs;
+- trivia: questions of Natural Questions (English) and HalluQA (Chinese) that have nothing to do with the passages;
 - related: the questions of SQuAD 2.0 that its writers made unanswerable, each about a paragraph that is there.
 
 A logistic regression on the development half of the questions weighs the features of `trivium.generate.refuse`; the
@@ -26,13 +25,14 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from data import data_folder, half_of, read_records
+from data import corpus, data_folder, half_of, read_records
+from data import questions as data_questions
 from peers import CACHE
 from results import table
 from trivium.api import KnowledgeBase
@@ -53,8 +53,8 @@ INSIDER = "group:hidden"
 """May read every article; an unknown asker does not see those on the list of this principal."""
 ANSWERED = 0.95
 """The share of the answerable development questions that must be answered."""
-PER_KIND = 600
-"""Questions of each kind and language, both halves together."""
+PER_SOURCE = 400
+"""Questions of each kind that are taken from one set, both halves together."""
 KINDS = ("answerable", "absent", "trivia", "related")
 WEIGHT = {"answerable": 1.0, "absent": 0.5, "trivia": 0.25, "related": 0.25}
 """What a kind counts in the regression: the answerable as much as all others together."""
@@ -65,53 +65,106 @@ USED = {"en": ("cosine", "sentence", "words", "passage"), "zh": ("words", "passa
 presence of the question's rarest word, the kind of thing asked for, the margin between the first hits, shared pairs
 of characters; and with cosines at hand, BM25.
 """
-FILES = {
-    "en": ("squad/test-v1.1.json", "squad/dev-v2.0.json", "squad_jucho/dev.json"),
-    "zh": ("cmrc2018/cmrc2018_dev.json", "cmrc2018/cmrc2018_trial.json", "squad_zh/dev-v2.0-zh.json"),
-}
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A question, its kind, and who asks it."""
+    """A question, its kind, the set it is from, and who asks it."""
 
     text: str
     kind: str
+    source: str
     insider: bool
 
 
-def hidden(title: str) -> bool:
-    """Whether an article is one that an unknown asker may not read: a third of them, by the md5 of the title."""
-    return int(hashlib.md5(title.encode()).hexdigest(), 16) % 3 == 0
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """Passages that may be hidden together, with the questions that they answer and those that they do not.
+
+    A topic without a key is never hidden: others hold its answers too.
+    """
+
+    source: str
+    key: str
+    passages: tuple[str, ...]
+    questions: tuple[str, ...] = ()
+    impossible: tuple[str, ...] = ()
+
+    @property
+    def hidden(self) -> bool:
+        """Whether an unknown asker may not read it: a third of them, by the md5 of the key."""
+        return bool(self.key) and int(hashlib.md5(self.key.encode()).hexdigest(), 16) % 3 == 0
 
 
-def articles(language: str) -> Iterator[dict[str, Any]]:
-    """Yield the articles of a language."""
-    for file in FILES[language]:
+def squad_like(source: str, *files: str) -> Iterator[Topic]:
+    """Yield each paragraph, hidden with the others of its article."""
+    for file in files:
         for number, article in enumerate(read_records(data_folder() / file)["data"]):
-            yield {**article, "title": article.get("title") or f"{file}-{number}"}
+            for paragraph in article["paragraphs"]:
+                asked: dict[bool, list[str]] = {True: [], False: []}
+                for item in paragraph["qas"]:
+                    asked[bool(item.get("is_impossible"))].append(item["question"])
+                key = article.get("title") or f"{file}-{number}"
+                yield Topic(source, key, (paragraph["context"],), tuple(asked[False]), tuple(asked[True]))
+
+
+def rgb(*files: str) -> Iterator[Topic]:
+    """Yield the true passages of each question of RGB, pieces of web pages."""
+    for file in files:
+        for record in read_records(data_folder() / "rgb" / file):
+            pieces = [one for some in record["positive"] for one in (some if isinstance(some, list) else [some])]
+            yield Topic("RGB", record["query"], tuple(pieces), (record["query"],))
+
+
+def popqa() -> Iterator[Topic]:
+    """Yield the passage about each subject of PopQA."""
+    for record in read_records(data_folder() / "popqa" / "popqa.json"):
+        about = [one for one in record["paragraphs"] if one["title"] == record["s_wiki_title"]]
+        if about:
+            text = f"{about[0]['title']}\n{about[0]['text']}"
+            yield Topic("PopQA", record["subj"], (text,), (record["question"],))
+
+
+def whole(source: str, name: str) -> Iterator[Topic]:
+    """Yield a set of `data.py` as one topic that is never hidden."""
+    asked = tuple(question.text for question in data_questions(name))
+    yield Topic(source, "", tuple(passage.text for passage in corpus(name)), asked)
+
+
+def topics(language: str) -> Iterator[Topic]:
+    """Yield everything that the knowledge base of a language holds."""
+    if language == "en":
+        yield from squad_like("SQuAD", "squad/test-v1.1.json", "squad/dev-v2.0.json", "squad_jucho/dev.json")
+        yield from whole("HotpotQA", "hotpotqa")
+        yield from whole("Cranfield", "cranfield")
+        yield from popqa()
+        yield from rgb("en_fact.json")
+    else:
+        yield from squad_like("CMRC 2018", "cmrc2018/cmrc2018_dev.json", "cmrc2018/cmrc2018_trial.json")
+        yield from rgb("zh_refine.json", "zh_fact.json", "zh_int.json")
+        # Its answerable questions are left out: translated by a machine, they are no Chinese that people ask.
+        for topic in squad_like("Chinese SQuAD", "squad_zh/dev-v2.0-zh.json"):
+            yield replace(topic, questions=())
 
 
 def questions(language: str) -> list[Asked]:
-    """Return `PER_KIND` questions of each kind, drawn by the md5 of their text."""
-    found: dict[str, set[str]] = {kind: set() for kind in KINDS}
-    for article in articles(language):
-        for item in (item for paragraph in article["paragraphs"] for item in paragraph["qas"]):
-            if item.get("is_impossible"):
-                found["related"].add(item["question"])
-            else:
-                found["absent" if hidden(article["title"]) else "answerable"].add(item["question"])
+    """Return up to `PER_SOURCE` questions of each kind from each set, drawn by the md5 of their text."""
+    found: dict[tuple[str, str], set[str]] = {}
+    for topic in topics(language):
+        kind = "absent" if topic.hidden else "answerable"
+        found.setdefault((kind, topic.source), set()).update(topic.questions)
+        found.setdefault(("related", topic.source), set()).update(topic.impossible)
     if language == "en":
-        found["trivia"] = {record["question"] for record in read_records(data_folder() / "nq/NQ-open.dev.jsonl")}
+        records = read_records(data_folder() / "nq" / "NQ-open.dev.jsonl")
+        found["trivia", "Natural Questions"] = {record["question"] for record in records}
     else:
-        records = read_records(data_folder() / "halu/dataset_halluqa.json")
-        found["trivia"] = {record["Question"] for record in records}
+        records = read_records(data_folder() / "halu" / "dataset_halluqa.json")
+        found["trivia", "HalluQA"] = {record["Question"] for record in records}
+    answerable = {text for (kind, _), texts in found.items() if kind == "answerable" for text in texts}
     return [
-        Asked(text, kind, kind in ("answerable", "related"))
-        for kind in KINDS
-        for text in sorted(found[kind] - (found["answerable"] if kind != "answerable" else set()), key=_order)[
-            :PER_KIND
-        ]
+        Asked(text, kind, source, kind in ("answerable", "related"))
+        for (kind, source), texts in sorted(found.items())
+        for text in sorted(texts - (set() if kind == "answerable" else answerable), key=_order)[:PER_SOURCE]
     ]
 
 
@@ -120,18 +173,16 @@ def _order(text: str) -> str:
 
 
 def index(language: str, folder: Path) -> KnowledgeBase:
-    """Add the paragraphs of a language, those of hidden articles for the insider alone."""
+    """Add the passages of a language, the hidden ones for the insider alone."""
     kb = open_kb(folder)
-    by_access: dict[bool, dict[str, Document]] = {True: {}, False: {}}
-    for article in articles(language):
-        secret = hidden(article["title"])
-        for paragraph in article["paragraphs"]:
-            text = paragraph["context"].strip()
+    shown: dict[str, Document] = {}
+    secret: dict[str, Document] = {}
+    for topic in topics(language):
+        for text in topic.passages:
             name = hashlib.md5(text.encode()).hexdigest()
-            by_access[secret].setdefault(name, Document(f"{name}.txt", text))
-    for secret, documents in by_access.items():
-        shown = {name: document for name, document in documents.items() if secret or name not in by_access[True]}
-        kb.add(list(shown.values()), [INSIDER] if secret else [])
+            (secret if topic.hidden else shown)[name] = Document(f"{name}.txt", text)
+    kb.add([document for name, document in shown.items() if name not in secret])
+    kb.add(list(secret.values()), [INSIDER])
     return kb
 
 
@@ -157,7 +208,7 @@ def observed(language: str) -> list[dict[str, Any]]:
             kb = index(language, folder / "kb")
             rows = []
             for number, one in enumerate(asked):
-                rows.append({"question": one.text, "kind": one.kind, "features": look(kb, one)})
+                rows.append({**asdict(one), "features": look(kb, one)})
                 if number % 200 == 0:
                     print(f"{language}: {number} of {len(asked)} questions", file=sys.stderr)
         finally:
@@ -207,14 +258,27 @@ def auc(answered: np.ndarray, other: np.ndarray) -> float:
 def choose(language: str) -> tuple[dict[str, float], dict[str, np.ndarray]]:
     """Return the weights and threshold chosen on the development half, and each kind's test probabilities."""
     rows = observed(language)
-    dev = [row for row in rows if half_of(row["question"]) == "dev"]
-    test = [row for row in rows if half_of(row["question"]) == "test"]
+    dev = [row for row in rows if half_of(row["text"]) == "dev"]
+    test = [row for row in rows if half_of(row["text"]) == "test"]
     model = fit(dev, list(USED[language]))
     known = probabilities([row for row in dev if row["kind"] == "answerable"], model)
     model["threshold"] = float(np.quantile(known, 1 - ANSWERED))
     model = {name: round(value, 4) for name, value in model.items()}
     by_kind = {kind: probabilities([row for row in test if row["kind"] == kind], model) for kind in KINDS}
     return model, by_kind
+
+
+def by_source(chosen: dict[str, tuple[dict[str, float], dict[str, np.ndarray]]]) -> str:
+    """Return the share of the test questions of each set that are answered."""
+    rows = []
+    for language, (model, _) in chosen.items():
+        test = [row for row in observed(language) if half_of(row["text"]) == "test"]
+        for kind in ("answerable", "absent"):
+            for source in dict.fromkeys(row["source"] for row in test if row["kind"] == kind):
+                own = [row for row in test if row["kind"] == kind and row["source"] == source]
+                answered = float((probabilities(own, model) >= model["threshold"]).mean())
+                rows.append([language, kind, source, str(len(own)), f"{answered:.1%}"])
+    return table(["language", "questions", "set", "number", "answered"], rows)
 
 
 def report(chosen: dict[str, tuple[dict[str, float], dict[str, np.ndarray]]]) -> str:
@@ -281,7 +345,7 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="write the weights and thresholds that were chosen")
     write = parser.parse_args().write
     chosen = {language: choose(language) for language in LANGUAGES}
-    printed = report(chosen)
+    printed = f"{report(chosen)}\n\nBy the set that the question is from:\n\n{by_source(chosen)}"
     print(printed)
     PICTURE.write_text(draw(chosen), "utf-8")
     if PAGE.exists():

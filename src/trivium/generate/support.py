@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from trivium.generate.evidence import Evidence, Quotable
 from trivium.generate.facts import clauses, names, negated, numbers, statements, without_number_words
 from trivium.models.base import Embedder
+from trivium.text.clip import clip
 from trivium.text.content import Words, content_terms, share
 from trivium.text.normalise import normalise
 from trivium.text.tokens import analyse
@@ -89,7 +90,9 @@ def _judged(statement: str, question: str, evidence: Evidence, embedder: Embedde
         return Support((), 0.0, "words")
     objection = claim.objection(runs[0])
     if objection == "words" and embedder is not None:
-        vectors = embedder.embed([statement, *(run.text for run in runs)])  # (1 + runs, d)
+        texts = [statement, *(run.text for run in runs)]
+        texts = [clip(text, embedder.token_spans, embedder.max_tokens) for text in texts]
+        vectors = embedder.embed(texts)  # (1 + runs, d)
         for alike, run in sorted(zip((vectors[1:] @ vectors[0]).tolist(), runs, strict=True), key=lambda p: -p[0]):
             if alike >= SIMILAR and not claim.objection(run, SIMILAR_SHARE, SIMILAR_SHARE):
                 return Support((run,), claim.share(run), "")

@@ -112,7 +112,8 @@ def advanced(
 def _chosen(run: Run, question: str, hits: Sequence[Hit], k: int, reranker: Reranker | None) -> list[Hit]:
     with run.step("dedupe") as detail:
         kept = dedupe(hits)
-        detail["dropped"] = [hit.chunk.id for hit in hits if hit not in kept]
+        left = {hit.chunk.id for hit in kept}
+        detail["dropped"] = [hit.chunk.id for hit in hits if hit.chunk.id not in left]
     if reranker is not None:
         with run.step("rerank") as detail:
             kept = rerank(question, kept, reranker)

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from trivium.models.base import Embedder
+from trivium.text.clip import clip
 from trivium.text.content import Words, content_terms, share
 from trivium.text.kinds import kind_asked
 from trivium.text.sentences import sentence_spans
@@ -60,7 +61,8 @@ def best_sentences(question: str, hits: Sequence[Hit], *, embedder: Embedder | N
     shared = _word_scores(question, sentences)
     meaning = np.zeros(len(sentences), dtype=np.float32)
     if embedder is not None:
-        vectors = embedder.embed([sentence.text for sentence in sentences])  # (n, d)
+        texts = [clip(sentence.text, embedder.token_spans, embedder.max_tokens) for sentence in sentences]
+        vectors = embedder.embed(texts)  # (n, d)
         meaning = vectors @ embedder.embed_query(question)  # (n,)
     kind = kind_asked(question)
     rank = {id(hit): place for place, hit in enumerate(hits)}
