@@ -15,6 +15,7 @@ from typing import Any
 
 _DECIDES = ("prompt", "prompt_name", "precision", "category", "truncate_dim")
 """The arguments that change a vector. Normalising does not: the model's own last module normalises."""
+_BLOCK = 256  # what is lost when the run is stopped
 
 
 def remember(path: str, library: str) -> None:
@@ -50,9 +51,10 @@ def _remembering(encode: Callable[..., Any], path: str, library: str) -> Callabl
         keys = [hashlib.sha256(f"{decides}\0{text}".encode("utf-8", "replace")).digest() for text in texts]
         found = [look_up(key) for key in keys]
         missing = [place for place, vector in enumerate(found) if vector is None]
-        if missing:
-            fresh = np.asarray(encode(self, [texts[place] for place in missing], *arguments, **named), np.float32)
-            for place, vector in zip(missing, fresh, strict=True):
+        for first in range(0, len(missing), _BLOCK):
+            block = missing[first : first + _BLOCK]
+            fresh = np.asarray(encode(self, [texts[place] for place in block], *arguments, **named), np.float32)
+            for place, vector in zip(block, fresh, strict=True):
                 found[place] = vector
                 kept.execute("INSERT OR REPLACE INTO vectors VALUES (?, ?)", (keys[place], vector.tobytes()))
             kept.commit()
