@@ -136,3 +136,16 @@ def test_a_closed_pipe_is_quiet() -> None:
 def test_the_module_is_the_command() -> None:
     done = subprocess.run([sys.executable, "-m", "trivium", "--version"], capture_output=True, text=True, check=True)
     assert done.stdout.startswith("trivium 0.")
+
+
+def test_a_ctrl_c_that_a_compiled_module_wrapped_is_still_one() -> None:
+    from trivium.cli.program import _was_interrupted
+
+    try:
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt as interrupt:
+            raise ImportError("initialization failed") from interrupt
+    except ImportError as wrapped:
+        assert _was_interrupted(wrapped)
+    assert not _was_interrupted(ImportError("no such module"))

@@ -101,10 +101,20 @@ def _run(arguments: list[str], screen: Screen) -> int:
     except (BrokenPipeError, SystemExit):  # Typer exits the process itself for a broken pipe, and for nothing else
         return _BROKEN_PIPE
     except Exception as error:
+        if _was_interrupted(error):
+            _report(screen, "Interrupted.", "What was finished is kept.", error)
+            return _INTERRUPTED
         # The last door: a person at a terminal gets a line, and the traceback on request; nothing is swallowed.
         problem = f"Unexpected {type(error).__name__}: {' '.join(str(error).split())[:500]}"
         _report(screen, problem, "Run the command again with --debug to see where it comes from.", error)
         return 1
+
+
+def _was_interrupted(error: BaseException | None) -> bool:
+    """Whether a Ctrl-C is behind the error: one that falls into the import of a compiled module is wrapped by it."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 def _report(screen: Screen, problem: str, cure: str, error: BaseException) -> None:
