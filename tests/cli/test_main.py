@@ -141,11 +141,7 @@ def test_the_module_is_the_command() -> None:
 def test_a_ctrl_c_that_a_compiled_module_wrapped_is_still_one() -> None:
     from trivium.cli.program import _was_interrupted
 
-    try:
-        try:
-            raise KeyboardInterrupt
-        except KeyboardInterrupt as interrupt:
-            raise ImportError("initialization failed") from interrupt
-    except ImportError as wrapped:
-        assert _was_interrupted(wrapped)
+    wrapped = ImportError("initialization failed")
+    wrapped.__cause__ = KeyboardInterrupt()
+    assert _was_interrupted(wrapped)
     assert not _was_interrupted(ImportError("no such module"))
