@@ -183,3 +183,46 @@ class Answer:
     usage: Usage = Usage()
     seconds: Timing = Timing()
     trace: tuple[Step, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Gold:
+    """Evidence for a question: the document `source` that holds it, and the words that prove the answer.
+
+    `text` may be a sentence, a paragraph or a whole passage, as the question set publishes it.
+    """
+
+    source: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A question with what is known about its answer.
+
+    `answers` are alternatives: any one of them is right. Where an answer has several parts, `parts` holds the
+    alternatives of each, and a complete answer holds one of every part. `choices` are those of a multiple choice.
+    `format` is what the answer's form must be (see `trivium.evaluate.metrics.format`), empty where it is free.
+    """
+
+    id: str
+    question: str
+    answers: tuple[str, ...] = ()
+    evidence: tuple[Gold, ...] = ()
+    unanswerable: bool = False
+    parts: tuple[tuple[str, ...], ...] = ()
+    choices: tuple[str, ...] = ()
+    format: str = ""
+    tags: tuple[str, ...] = ()
+    language: str = ""
+    metadata: Metadata = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """The mean of a metric over `n` questions, with its 95% interval."""
+
+    mean: float
+    low: float
+    high: float
+    n: int
