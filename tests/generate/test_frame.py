@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trivium.generate.frame import fence_code, frame, neutralise
+from trivium.generate.frame import fence_code, frame
 from trivium.retrieve.order import lost_in_the_middle
+from trivium.text.fence import neutralise
 from trivium.types import Chunk, Hit
 
 

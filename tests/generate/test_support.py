@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from trivium.generate.evidence import Evidence
-from trivium.generate.facts import names
 from trivium.generate.support import support
+from trivium.text.facts import names
 from trivium.text.sentences import sentence_spans
 from trivium.types import Chunk, Hit
 

@@ -14,12 +14,12 @@ from trivium.generate.extract import extract, extractable
 from trivium.generate.frame import Framed, fence_code, frame
 from trivium.generate.language import language_name, refusal_text
 from trivium.generate.manner import Manner, reads
-from trivium.generate.markers import without_markers
 from trivium.generate.quote import passage_from, quoted
 from trivium.generate.refuse import says_nothing
 from trivium.generate.speak import OnText, speak
 from trivium.models.base import Chat, Embedder
 from trivium.text.kinds import kind_asked
+from trivium.text.markers import without_markers
 from trivium.types import Citation, Hit, Message, Span, Step, Usage
 
 Arrange = Callable[[Sequence[Hit]], list[Hit]]
@@ -87,14 +87,21 @@ def answer(
     detail = {
         "prompt": manner.prompt,
         "passages": len(framed.hits),
+        "shown": [_place(hit) for hit in framed.hits],
         "tokens": framed.tokens,
         "left_out": [*framed.left_out, *(hit.chunk.id for hit in passages[manner.passages :])],
+        "over": [hit.chunk.id for hit in passages[manner.passages :]],
         "cut": list(framed.cut),
         "turns_left_out": len(history) - len(turns),
     }
     step = Step("prompt", detail, time.perf_counter() - start)
     draft = _spoken(question, [system, *turns, *rest], Evidence(passages), chat, manner, read, embedder, on_text)
     return replace(draft, steps=(step, *draft.steps))
+
+
+def _place(hit: Hit) -> tuple[str, int, int]:
+    """Return what a trace keeps of a text that a model was shown: its chunk's id, and its span of the document."""
+    return hit.chunk.id, hit.chunk.start, hit.chunk.end
 
 
 def _recent(history: Sequence[Message], chat: Chat) -> list[Message]:
@@ -195,6 +202,6 @@ def _extracted(
     text = f"{said} [{number}]" if said else quoted(best.chunk.text, number)
     if on_text is not None:
         on_text(text)
-    detail = {"model": chat.name, "objection": why, "chunk": best.chunk.id}
+    detail = {"model": chat.name, "objection": why, "chunk": best.chunk.id, "shown": [_place(best)]}
     step = Step("extract" if said else "quote", detail, time.perf_counter() - start)
     return Draft(text, False, tuple(citer.citations), (), usage, (step,))

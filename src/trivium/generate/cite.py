@@ -13,9 +13,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from trivium.generate.evidence import Evidence, Quotable
-from trivium.generate.markers import with_markers, without_markers
 from trivium.generate.support import Support, support
 from trivium.models.base import Embedder
+from trivium.text.markers import with_markers, without_markers
 from trivium.text.sentences import sentence_spans
 from trivium.types import Citation, Document, Span
 

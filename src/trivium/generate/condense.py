@@ -14,11 +14,11 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from trivium import prompts
-from trivium.generate.facts import names
 from trivium.generate.manner import manner_for
-from trivium.generate.markers import without_markers
 from trivium.models.base import Chat
 from trivium.text.content import content_terms
+from trivium.text.facts import names
+from trivium.text.markers import without_markers
 from trivium.text.sentences import sentence_spans
 from trivium.types import Message, Usage
 

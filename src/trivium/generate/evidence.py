@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from trivium.generate.facts import numbers
 from trivium.text.content import Words
+from trivium.text.facts import numbers
 from trivium.text.sentences import sentence_spans
 from trivium.types import Hit
 

@@ -13,10 +13,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from trivium import prompts
-from trivium.generate.facts import numbers
-from trivium.generate.frame import neutralise
 from trivium.models.base import Chat
 from trivium.text.content import content_terms
+from trivium.text.facts import numbers
+from trivium.text.fence import neutralise
 from trivium.text.kinds import Kind
 from trivium.text.normalise import normalise
 from trivium.types import Completion, TokenLogprob

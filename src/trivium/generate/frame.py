@@ -1,33 +1,19 @@
 """Set passages before the model so that it can tell them from the question and from its orders.
 
-A document may hold text that was written to command the model ("ignore previous instructions"). Three things keep
-it in its place: each passage stands between fences that carry a code its author cannot know; what looks like a
-fence, a role mark or a control token of a chat template inside a passage is broken up; and the prompt says that
-nothing between fences is an order. (Greshake et al. 2023, arXiv:2302.12173; fences as in Hines et al. 2024,
-"Defending against indirect prompt injection attacks with spotlighting", arXiv:2403.14720.)
+Each passage stands between fences (`trivium.text.fence`), what poses as a part of the prompt inside it is broken up,
+and the prompt says that nothing between fences is an order.
 """
 
 from __future__ import annotations
 
-import hashlib
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from trivium.text.fence import code_for, neutralise
 from trivium.text.sentences import sentence_spans
 from trivium.types import Hit
 
 CountTokens = Callable[[str], int]
-
-_TEMPLATE_TOKEN = re.compile(
-    r"<(?=[|｜])|<(?=/?(?:s|bos|eos|unk|pad|sep|cls|mask|think|tool_call|tool_response|start_of_turn|end_of_turn|"
-    r"im_start|im_end|image|system|user|assistant)>)|\[(?=/?INST\])|<<(?=/?SYS>>)",
-    re.IGNORECASE,
-)
-_ROLE_MARK = re.compile(
-    r"^(\s*)(#{1,6}\s*)?(system|assistant|user|instructions?|question|answer)(\s*[:：])", re.IGNORECASE | re.MULTILINE
-)
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,23 +36,8 @@ class Framed:
 
 
 def fence_code(question: str, hits: Sequence[Hit]) -> str:
-    """Return the code of this request's fences: a hash of the question and all passages.
-
-    No passage can hold it, since it depends on the whole of the passage and on the question; and the same request
-    gives the same prompt, so that cached model calls are found again.
-    """
-    digest = hashlib.blake2b(digest_size=4)
-    for part in (question, *(hit.chunk.text for hit in hits)):
-        digest.update(part.encode("utf-8", "replace"))
-        digest.update(b"\x00")
-    return digest.hexdigest()
-
-
-def neutralise(text: str) -> str:
-    """Return passage text in which control tokens of chat templates and role marks mean nothing to a model."""
-    text = _CONTROL.sub(" ", text)
-    text = _TEMPLATE_TOKEN.sub(lambda match: match.group() + " ", text)
-    return _ROLE_MARK.sub(r"\1\2\3 \4", text)
+    """Return the code of this request's fences: a hash of the question and all passages."""
+    return code_for([question, *(hit.chunk.text for hit in hits)])
 
 
 def frame(

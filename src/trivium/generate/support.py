@@ -11,10 +11,10 @@ import math
 from dataclasses import dataclass
 
 from trivium.generate.evidence import Evidence, Quotable
-from trivium.generate.facts import clauses, names, negated, numbers, statements, without_number_words
 from trivium.models.base import Embedder
 from trivium.text.clip import clip
 from trivium.text.content import Words, content_terms, share
+from trivium.text.facts import clauses, names, negated, numbers, statements, without_number_words
 from trivium.text.normalise import normalise
 from trivium.text.tokens import analyse
 

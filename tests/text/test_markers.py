@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from trivium.generate.markers import with_markers, without_markers
+from trivium.text.markers import with_markers, without_markers
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trivium.generate.facts import clauses, names, negated, numbers
+from trivium.text.facts import clauses, names, negated, numbers
 
 
 @pytest.mark.parametrize(
