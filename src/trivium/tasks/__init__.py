@@ -1,0 +1,1 @@
+"""Question sets and training sets: readers for real formats, splits, leak check, synthesis."""

@@ -1,0 +1,1 @@
+"""The question sets of the field, one family a file."""
