@@ -107,6 +107,10 @@ def test_what_did_not_fit_the_context_is_told(tmp_path: Path) -> None:
     answer = advanced("How long does the warranty of the printer in room 3 last?", chat=chat, index=kb)
     told = step(answer, "prompt")
     assert told["left_out"] or told["cut"]
+    assert {id for id, _, _ in told["shown"]} == {hit.chunk.id for hit in answer.hits} - set(told["left_out"])
+    spans = {hit.chunk.id: (hit.chunk.start, hit.chunk.end) for hit in answer.hits}
+    for id, start, end in told["shown"]:
+        assert (start, end) == spans[id] or id in told["cut"]
     assert told["passages"] < len(answer.hits)
     asked = sum(chat.count_tokens(message.content) for message in chat.calls[0].messages)
     assert asked + chat.calls[0].max_tokens <= 1200
@@ -141,6 +145,9 @@ def test_a_small_model_copies_from_the_best_sentence(kb: KnowledgeBase) -> None:
     prompt = chat.calls[0].messages[-1].content
     assert "24 months" in prompt
     assert "blue button" not in prompt
+    [(id, start, end)] = step(answer, "extract")["shown"]
+    assert id == answer.citations[0].chunk_id
+    assert kb.document_text(answer.citations[0].document_id, start, end) == answer.citations[0].quote
 
 
 @pytest.mark.parametrize("lie", ["36 months", "X-200 printer", "", "day of purchase"])

@@ -77,7 +77,7 @@ def advanced(
     with run.step("search") as detail:
         wanted = k * _CANDIDATES if reranker is not None else k + k // 2
         hits = search(index, asked, k=wanted, where=where, principals=principals)
-        detail |= found(hits)
+        detail |= {"wanted": wanted, "kept": k, **found(hits)}
     hits = _chosen(run, asked, hits, k, reranker)
     reader = Reader(index, principals)
     with run.step("widen") as detail:

@@ -43,7 +43,7 @@ def naive(
     asked = clean_question(question)
     with run.step("search") as detail:
         hits = search(index, asked, k=k, mode="dense", where=where, principals=principals)
-        detail |= found(hits)
+        detail |= {"wanted": k, "kept": k, "mode": "dense", **found(hits)}
     run.generate()
     if not hits:
         return run.finish(question, refuse(asked, "nothing was found", on_text))
