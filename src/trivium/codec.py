@@ -17,7 +17,11 @@ def dump_answer(answer: Answer) -> str:
 
 def load_answer(text: str) -> Answer:
     """Return the answer that `dump_answer` wrote."""
-    found = json.loads(text)
+    return answer_of(json.loads(text))
+
+
+def answer_of(found: Mapping[str, Any]) -> Answer:
+    """Return the answer of a JSON object with its fields."""
     return Answer(
         question=found["question"],
         text=found["text"],
