@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from trivium.generate.evidence import Evidence, Quotable
 from trivium.models.base import Embedder
 from trivium.text.clip import clip
-from trivium.text.content import Words, content_terms, share
+from trivium.text.content import Words, content_terms, share, talk_terms
 from trivium.text.facts import clauses, names, negated, numbers, statements, without_number_words
 from trivium.text.normalise import normalise
 from trivium.text.tokens import analyse
@@ -35,10 +35,6 @@ _SHORT = 6
 _ON_TOPIC = 0.12
 _SAME_CLAUSE = 0.5
 _CANDIDATES = 5
-_ABOUT = frozenset(content_terms("answer passage document text question context information"))
-# Written out: cutting Chinese loads a dictionary, which an English question must not wait for.
-_ABOUT |= {"答案", "文档", "段落", "问题", "资料"}
-"""Terms of the talk about an answer, which no passage needs to hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +106,7 @@ class _Claim:
         asked = content_terms(question)
         self._statement = statement
         self._evidence = evidence
-        terms = [term for term in content_terms(without_number_words(statement)) if term in asked or term not in _ABOUT]
+        terms = [term for term in content_terms(without_number_words(statement)) if term in asked or term not in talk_terms()]
         self._weights = {term: evidence.weight(term) * (0.5 if term in asked else 1.0) for term in terms}
         self._novel = {term: weight for term, weight in self._weights.items() if term not in asked}
         self._asked = evidence.weights(asked)

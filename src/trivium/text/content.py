@@ -40,6 +40,14 @@ def content_terms(text: str) -> tuple[str, ...]:
     return content or tuple(terms)
 
 
+@cache
+def talk_terms() -> frozenset[str]:
+    """Return the terms of the talk about an answer ("the passage says"), which no passage needs to hold."""
+    # Chinese is written out: cutting it loads a dictionary, which an English question must not wait for.
+    english = content_terms("answer passage document text question context information")
+    return frozenset(english) | {"答案", "文档", "段落", "问题", "资料"}
+
+
 class Words:
     """What a text holds, to be asked for content terms."""
 
