@@ -106,7 +106,9 @@ class _Claim:
         asked = content_terms(question)
         self._statement = statement
         self._evidence = evidence
-        terms = [term for term in content_terms(without_number_words(statement)) if term in asked or term not in talk_terms()]
+        terms = [
+            term for term in content_terms(without_number_words(statement)) if term in asked or term not in talk_terms()
+        ]
         self._weights = {term: evidence.weight(term) * (0.5 if term in asked else 1.0) for term in terms}
         self._novel = {term: weight for term, weight in self._weights.items() if term not in asked}
         self._asked = evidence.weights(asked)
