@@ -245,8 +245,9 @@ def _members(name: str, document: Any, problems: list[Problem]) -> Iterator[Reco
         return
     if not isinstance(document, dict):
         return
-    nested = {key: value for key, value in document.items() if _is_records(value)}
-    if nested and not _IS_RECORD & set(document):
+    is_record = bool(_IS_RECORD & set(document))
+    nested = {} if is_record else {key: value for key, value in document.items() if _is_records(value)}
+    if nested:
         for key, value in nested.items():
             items = value.items() if isinstance(value, dict) else enumerate(value)
             for number, item in items:
@@ -257,7 +258,7 @@ def _members(name: str, document: Any, problems: list[Problem]) -> Iterator[Reco
                     problems.append(Problem(f"{name}[{key}][{number}]", what))
         return
     values = list(document.values())
-    if values and sum(isinstance(value, dict) for value in values) * 2 > len(values):
+    if not is_record and sum(isinstance(value, dict) for value in values) * 2 > len(values):
         for key, value in document.items():
             if isinstance(value, dict):
                 yield Record(f"{name}[{key}]", value, str(key))

@@ -1,0 +1,187 @@
+"""Question sets: one form of them, `Example`, and one file form, JSONL, whatever the file that they come from.
+
+`read_questions` tells the format of a file by its content; `trivium.tasks.formats` has the readers. The JSONL form is
+described in docs/questions.md: one object a line, whose keys are the fields of `Example`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from trivium.errors import UsageError
+from trivium.tasks.formats import FOLDERS, FORMATS
+from trivium.tasks.formats.corpus import read_corpus
+from trivium.tasks.records import Problem, Record, count_problems, read_records
+from trivium.tasks.sheet import Sheet
+from trivium.types import Document, Example
+
+__all__ = ["Problem", "QuestionSet", "count_problems", "read_jsonl", "read_questions", "write_questions"]
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionSet:
+    """Questions with their own passages.
+
+    `documents` are the passages that the set publishes: `Gold.source` names one of them, or, where the set has none,
+    a document of the user's. `problems` are what was repaired or left out; `format` is the file's.
+    """
+
+    name: str
+    examples: tuple[Example, ...]
+    documents: tuple[Document, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    format: str = ""
+
+
+def read_questions(
+    path: str | os.PathLike[str], *, language: str = "", corpus: str | os.PathLike[str] | None = None, name: str = ""
+) -> QuestionSet:
+    """Read a question set of any known format, told by its content.
+
+    Args:
+        path: a file (JSON, JSON Lines, CSV, TSV, XLSX, Parquet, as it is or in gzip), or the folder of a collection
+            (BEIR, Cranfield, CISI, CACM).
+        language: of questions that do not say; empty: told from their characters and frequent words.
+        corpus: a further file or folder of passages, where the set publishes them apart.
+        name: of the set; empty: the file's, without its ending.
+
+    Raises:
+        UsageError: there is no such file, its format is unknown, or it holds no question.
+    """
+    place = Path(path)
+    sheet = Sheet(name or _stem(place), language)
+    if corpus is not None:
+        read_corpus(corpus, sheet)
+    if place.is_dir() or (kind := _collection(place)):
+        kind = _folder(place) if place.is_dir() else kind
+        FOLDERS[kind][1](place, sheet)
+        formats = Counter({kind: 1})
+    else:
+        formats = _read_file(place, sheet)
+    examples = sheet.examples()
+    if not examples:
+        first = next(iter(sheet.problems), None)
+        why = f" ({first.where} {first.what})" if first else ""
+        raise UsageError(f"{place} holds no questions{why}.", "Give a question set: docs/questions.md lists the forms.")
+    kind = formats.most_common(1)[0][0] if formats else ""
+    return QuestionSet(sheet.name, examples, sheet.documents(), tuple(sheet.problems), kind)
+
+
+def _stem(path: Path) -> str:
+    name = path.resolve().name if path.name in ("", ".", "..") else path.name
+    for ending in (".gz", ".jsonl", ".json", ".ndjson", ".csv", ".tsv", ".xlsx", ".parquet", ".txt"):
+        name = name.removesuffix(ending) or name
+    return name
+
+
+def _folder(path: Path) -> str:
+    """Return the name of the collection that a folder holds.
+
+    Raises:
+        UsageError: it holds none.
+    """
+    kind = _collection(path)
+    if not kind:
+        raise UsageError(
+            f"The folder {path} holds no collection of a known layout ({', '.join(FOLDERS)}).",
+            "Give the file with the questions itself.",
+        )
+    return kind
+
+
+def _collection(path: Path) -> str:
+    return next((name for name, (recognise, _) in FOLDERS.items() if recognise(path)), "")
+
+
+def _read_file(path: Path, sheet: Sheet) -> Counter[str]:
+    formats: Counter[str] = Counter()
+    unknown: list[Record] = []
+    for record in read_records(path, sheet.problems):
+        name = _format_of(record.value)
+        if not name:
+            unknown.append(record)
+            continue
+        formats[name] += 1
+        with sheet.at(record.where):
+            FORMATS[name][1](record, sheet)
+    for record in unknown:
+        keys = ", ".join(map(repr, list(record.value)[:8])) or "nothing"
+        sheet.problems.append(Problem(record.where, f"is no question of a known form: it has {keys}", "unknown form"))
+    return formats
+
+
+def _format_of(record: dict[str, Any]) -> str:
+    """Return the name of the first format that recognises a record; empty where none does."""
+    return next((name for name, (recognise, _) in FORMATS.items() if recognise(record)), "")
+
+
+def read_jsonl(path: str | os.PathLike[str], problems: list[Problem] | None = None) -> Iterator[Example]:
+    """Yield the questions of a file in Trivium's own JSONL form one by one; memory stays flat.
+
+    Args:
+        path: what `write_questions` wrote, or a file like it.
+        problems: takes the lines that cannot be read.
+
+    Raises:
+        UsageError: the file cannot be read; or a line of it cannot, and `problems` is None.
+    """
+    found = [] if problems is None else problems
+    for record in read_records(path, found):
+        sheet = Sheet(Path(path).name)
+        with sheet.at(record.where):
+            FORMATS["jsonl"][1](record, sheet)
+        found += sheet.problems
+        if found and problems is None:
+            raise UsageError(f"{found[0].where} {found[0].what}.", "Mend the line, or leave it out.")
+        yield from sheet.examples()
+
+
+def write_questions(path: str | os.PathLike[str], examples: Iterable[Example]) -> int:
+    """Write questions in the JSONL form, whole or not at all; return how many.
+
+    Fields that hold their default are left out. Reading the file gives equal examples.
+    """
+    place = Path(path)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    part = place.with_name(f".{place.name}.{os.getpid()}.part")
+    count = 0
+    try:
+        with part.open("wb") as stream:
+            for example in examples:
+                stream.write(line_of(example))
+                count += 1
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(part, place)
+    finally:
+        part.unlink(missing_ok=True)
+    return count
+
+
+def line_of(example: Example) -> bytes:
+    """Return one question as a line of the JSONL form."""
+    row: dict[str, Any] = {"id": example.id, "question": example.question}
+    if example.answers:
+        row["answers"] = example.answers
+    if example.evidence:
+        row["evidence"] = [{"source": gold.source, "text": gold.text} for gold in example.evidence]
+    if example.unanswerable:
+        row["unanswerable"] = True
+    for field in ("parts", "choices", "format", "tags", "language"):
+        if value := getattr(example, field):
+            row[field] = value
+    if example.metadata:
+        row["metadata"] = dict(example.metadata)
+    line = json.dumps(row, ensure_ascii=False)
+    for separator in "\x85\u2028\u2029":  # other programs take them for line ends
+        line = line.replace(separator, f"\\u{ord(separator):04x}")
+    try:
+        return (line + "\n").encode("utf-8")
+    except UnicodeEncodeError:  # half of a surrogate pair, which JSON can only write as an escape
+        return (json.dumps(row) + "\n").encode("utf-8")
