@@ -43,6 +43,8 @@ _PAIRS = 1 << 20
 """Pairs that are held at once."""
 _COMPARED = 1 << 10
 """Pairs whose shingles are held at once."""
+_BUCKET = 512
+"""Rows of one band that a row is paired with: rows of one template are all near to each other, and ten are enough."""
 _SPACES = re.compile(r"[\W_]+")
 _HAN = re.compile("(?<=[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff]) | (?=[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff])")
 
@@ -137,7 +139,8 @@ def find_leaks(
         left: one set of texts.
         right: the other; of each of its rows at most `most` rows of the left are reported, the nearest first.
         threshold: the least similarity, above 0 and at most 1; a pair just there is missed once in a thousand times.
-        most: see above.
+        most: see above. Where hundreds of rows are near (one template filled in many times), they are some of the
+            nearest; equal rows are always among them.
         seed: of the hash functions.
 
     Returns:
@@ -153,7 +156,7 @@ def find_leaks(
             "Give a threshold above 0 and at most 1, and at least 1 row.",
         )
     a, b = _distinct(left), _distinct(right)
-    near = _near(list(a), list(b), threshold, seed)
+    near = _near(list(a), list(b), threshold, most, seed)
     of_left = list(a.values())
     leaks: list[Leak] = []
     for place, (text, rows) in enumerate(b.items()):
@@ -176,7 +179,9 @@ def _distinct(texts: Sequence[str]) -> dict[str, list[int]]:
     return rows
 
 
-def _near(left: list[str], right: list[str], threshold: float, seed: int) -> dict[int, list[tuple[int, float]]]:
+def _near(
+    left: list[str], right: list[str], threshold: float, most: int, seed: int
+) -> dict[int, list[tuple[int, float]]]:
     """Return for rows of `right` the rows of `left` that are near enough, with their similarity."""
     if not left or not right:
         return {}
@@ -187,11 +192,20 @@ def _near(left: list[str], right: list[str], threshold: float, seed: int) -> dic
     least = threshold - 4.0 * (threshold * (1.0 - threshold) / (bands * rows)) ** 0.5
     near: dict[int, list[tuple[int, float]]] = {}
     for i, j in _candidates(_band_keys(of_a, rows), _band_keys(of_b, rows)):
-        wanted = _agreement(of_a, of_b, i, j) >= least
+        wanted = _best(j, _agreement(of_a, of_b, i, j), least, 4 * most)
         for x, y, similarity in _compared(left, right, i[wanted], j[wanted]):
             if similarity >= threshold:
                 near.setdefault(y, []).append((x, similarity))
     return near
+
+
+def _best(row: Ints, estimate: NDArray[Any], least: float, most: int) -> Ints:
+    """Return the places of the pairs with an estimate of at least `least`, the highest `most` of each row."""
+    enough = np.flatnonzero(estimate >= least)
+    order = enough[np.lexsort((-estimate[enough], row[enough]))]
+    _, first, of = np.unique(row[order], return_index=True, return_inverse=True)
+    best: Ints = order[np.arange(len(order)) - first[of] < most]
+    return best
 
 
 def _compared(left: list[str], right: list[str], i: Ints, j: Ints) -> Iterator[tuple[int, int, float]]:
@@ -306,7 +320,7 @@ def _candidates(left: Hashes, right: Hashes) -> Iterator[tuple[Ints, Ints]]:
         low = np.searchsorted(ordered, of_right, side="left")
         orders.append(order)
         lows.append(low)
-        counts.append(np.searchsorted(ordered, of_right, side="right") - low)
+        counts.append(np.minimum(np.searchsorted(ordered, of_right, side="right") - low, _BUCKET))
     pairs = np.cumsum(np.sum(counts, axis=0))
     first, size = 0, left.shape[1]
     while first < len(pairs):
