@@ -7,8 +7,12 @@ does not last 24 months", or "… 36 months". These functions name the parts tha
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
 
 from trivium.text.normalise import normalise
+from trivium.text.tokens import analyse
 
 _DIGITS = re.compile(r"\d+(?:[.,:]\d+)*")
 _UNITS = [
@@ -214,3 +218,27 @@ def statements(sentence: str) -> list[str]:
 def clauses(sentence: str) -> list[str]:
     """Return the parts of a sentence between commas, semicolons and the words that join clauses."""
     return [part for part in _CLAUSE.split(sentence) if part and part.strip()]
+
+
+@cache
+def _opposites() -> Mapping[str, frozenset[str]]:
+    """Return for each term of `data/text/opposites.txt` those that deny it, English ones stemmed."""
+    table: dict[str, set[str]] = {}
+    for line in files("trivium").joinpath("data/text/opposites.txt").read_text("utf-8").splitlines():
+        if line.startswith("#"):
+            continue
+        left, _, right = line.partition(" ")[2].partition(":")
+        sides = [[term for word in side.split() for term in _terms(word)] for side in (left, right)]
+        for own, other in (sides, sides[::-1]):
+            for term in own:
+                table.setdefault(term, set()).update(other)
+    return {term: frozenset(others - {term}) for term, others in table.items()}
+
+
+def _terms(word: str) -> list[str]:
+    return analyse(word) if word.isascii() else [word]
+
+
+def opposites(term: str) -> frozenset[str]:
+    """Return the content terms that deny a content term (`increas`: `fall`, `declin`, …); none for most terms."""
+    return _opposites().get(term, frozenset())
