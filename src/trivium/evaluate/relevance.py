@@ -17,14 +17,13 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from pathlib import PurePosixPath
 
-from trivium.evaluate.metrics.normal import CJK, holds, loose
+from trivium.evaluate.metrics.normal import holds, loose
 from trivium.types import Gold, Hit
 
 SHARE = 0.5
 """The least share of one text's tokens that must stand in runs of the other."""
 _RUN = 3
 _LEAST_TOKENS = 5
-_TOKEN = re.compile(rf"[{CJK}]|[^\s{CJK}]+")
 _SUFFIX = re.compile(r"\.\w{1,5}$")
 
 
@@ -104,7 +103,7 @@ def _covered(tokens: tuple[str, ...], others: tuple[str, ...]) -> float:
 
 @lru_cache(maxsize=512)
 def _tokens(text: str) -> tuple[str, ...]:
-    return tuple(_TOKEN.findall(text))
+    return tuple(text.split())
 
 
 @lru_cache(maxsize=512)

@@ -1,7 +1,6 @@
 """All metrics of one answer: `score(example, answer)`, and whether it is right: `right(example, answer)`.
 
-A metric is a function `(example, answer) -> float | None`; None means that it does not apply to this example. Rules
-that hold for all of them:
+Rules that hold for every metric; `docs/metrics.md` lists them all:
 
 - Citation markers (`[1]`) are taken out of the answer's text before it is compared.
 - A refusal has said nothing: its text counts as empty.
@@ -11,42 +10,88 @@ that hold for all of them:
   found at the first hit that holds it (`trivium.evaluate.relevance`); a hit that only repeats a found piece takes a
   place and gains nothing. Evidence without text stands for whole documents, and repeated documents are then skipped.
   Grades are 1, or `example.metadata["grade:SOURCE"]`.
+- None means that a metric does not apply to the example.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from trivium.errors import UnknownName
-from trivium.evaluate.metrics import answers, retrieval
+from trivium.evaluate.metrics import answers, format, retrieval, similar
 from trivium.evaluate.relevance import relevant
+from trivium.models.base import Embedder
+from trivium.text.language import detect
 from trivium.text.markers import without_markers
 from trivium.types import Answer, Example, Hit
-
-Metric = Callable[[Example, Answer], float | None]
 
 CUTS = (1, 3, 5, 10)
 """The k of the retrieval metrics."""
 F1_RIGHT = 0.5
 """A free answer that does not contain a known one is right from this token F1 on."""
+FALSE = "false_answer"
+"""The key of an example's metadata that holds a planted false answer, for `r_rate`."""
 
 
-def score(example: Example, answer: Answer, *, metrics: Iterable[str] | None = None) -> dict[str, float | None]:
-    """Return every model-free metric of an answer, by name; None where it does not apply.
+@dataclass(frozen=True, slots=True)
+class Case:
+    """An answer made ready for the metrics, each of which takes one of these.
+
+    Attributes:
+        example: the question with what is known.
+        answer: what the system said.
+        said: its words, without citation markers; empty for a refusal.
+        language: ISO 639-1, of the example or told from its question; "" where that cannot be told.
+        ranking: the hits as a ranking of the evidence; None where retrieval is not to be judged.
+        grades: the evidence's grades.
+    """
+
+    example: Example
+    answer: Answer
+    said: str
+    language: str
+    ranking: Sequence[str] | None
+    grades: Mapping[str, int]
+
+
+Metric = Callable[[Case], float | None]
+
+
+def score(
+    example: Example,
+    answer: Answer,
+    *,
+    metrics: Iterable[str] | None = None,
+    embedder: Embedder | None = None,
+    scorer: similar.Scores | None = None,
+) -> dict[str, float | None]:
+    """Return the metrics of an answer by name; None where one does not apply.
 
     Args:
         example: the question with what is known.
         answer: what the system said, with what it retrieved.
         metrics: names of `METRICS`; None takes all.
+        embedder: adds `cosine` and `soft_f1`.
+        scorer: a chat model that tells how likely a text is; adds `perplexity`.
 
     Raises:
         UnknownName: a name that is not in `METRICS`.
+        UsageError: the example's format cannot be read.
     """
     names = tuple(METRICS) if metrics is None else tuple(metrics)
     for name in names:
         if name not in METRICS:
             raise UnknownName("metric", name, METRICS)
-    return {name: METRICS[name](example, answer) for name in names}
+    case = made_ready(example, answer)
+    scores = {name: METRICS[name](case) for name in names}
+    compared = bool(example.answers) and not example.unanswerable
+    if embedder is not None:
+        scores["cosine"] = similar.cosine(case.said, example.answers, embedder) if compared else None
+        scores["soft_f1"] = similar.soft_f1(case.said, example.answers, embedder) if compared else None
+    if scorer is not None:
+        scores["perplexity"] = similar.answer_perplexity(example.question, case.said, scorer)
+    return scores
 
 
 def right(example: Example, answer: Answer, scores: Mapping[str, float | None] | None = None) -> bool:
@@ -55,6 +100,7 @@ def right(example: Example, answer: Answer, scores: Mapping[str, float | None] |
     - unanswerable: the system refused;
     - answerable, and the system refused: wrong;
     - parts: one alternative of every part stands in the answer;
+    - choices: the answer picks the known one (`metrics.answers.choice`);
     - otherwise: a known answer stands in it (`contains`), or the token F1 is at least 0.5.
 
     Args:
@@ -64,16 +110,19 @@ def right(example: Example, answer: Answer, scores: Mapping[str, float | None] |
     """
     if example.unanswerable or answer.refused:
         return example.unanswerable and answer.refused
-    text = spoken(answer)
+    said = spoken(answer)
     if example.parts:
-        return all(answers.contains(text, part, example.language) == 1.0 for part in example.parts)
+        return answers.part_recall(said, example.parts) == 1.0
+    if example.choices:
+        return answers.choice(said, example.choices) in answers.right_choices(example.answers, example.choices)
     known = scores or {}
     held, f1 = known.get("contains"), known.get("f1")
+    language = language_of(example)
     if held is None:
-        held = answers.contains(text, example.answers, example.language)
-    if f1 is None:
-        f1 = answers.token_f1(text, example.answers, example.language)
-    return held == 1.0 or f1 >= F1_RIGHT
+        held = answers.contains(said, example.answers, language)
+    if held != 1.0 and f1 is None:
+        f1 = answers.token_f1(said, example.answers, language)
+    return held == 1.0 or (f1 or 0.0) >= F1_RIGHT
 
 
 def spoken(answer: Answer) -> str:
@@ -81,6 +130,19 @@ def spoken(answer: Answer) -> str:
     if answer.refused:
         return ""
     return without_markers(answer.text).strip() or answer.text.strip()
+
+
+def language_of(example: Example) -> str:
+    """Return the language of an example: its own, or that of its question; "" where neither tells."""
+    return example.language or detect(example.question)
+
+
+def made_ready(example: Example, answer: Answer) -> Case:
+    """Return the case of an answer, from which every metric is taken."""
+    ranking, grades = None, {}
+    if example.evidence and _searched(answer):
+        ranking, grades = evidence_ranking(example, answer.hits)
+    return Case(example, answer, spoken(answer), language_of(example), ranking, grades)
 
 
 def evidence_ranking(example: Example, hits: Sequence[Hit]) -> tuple[list[str], dict[str, int]]:
@@ -91,17 +153,18 @@ def evidence_ranking(example: Example, hits: Sequence[Hit]) -> tuple[list[str], 
         hits: the best first.
     """
     evidence = example.evidence
+    held = relevant(hits, evidence)
     if not any(gold.text.strip() for gold in evidence):
-        held = relevant(hits, evidence)
         names = [
             evidence[min(places)].source if places else hit.chunk.source for hit, places in zip(hits, held, strict=True)
         ]
         return list(dict.fromkeys(names)), {gold.source: _grade(example, gold.source) for gold in evidence}
     ranking: list[str] = []
     seen: set[int] = set()
-    for place, held_here in enumerate(relevant(hits, evidence)):
-        fresh = sorted(held_here - seen)
-        seen |= held_here
+    for place, pieces in enumerate(held):
+        fresh = sorted(pieces - seen)
+        seen |= pieces
+        # A hit with two pieces of evidence stands for two places, so that no ranking beats the best possible one.
         ranking += [f"evidence {number}" for number in fresh] or [f"hit {place}"]
     return ranking, {f"evidence {n}": _grade(example, gold.source) for n, gold in enumerate(evidence)}
 
@@ -115,33 +178,99 @@ def _searched(answer: Answer) -> bool:
     return bool(answer.hits) or any("hits" in step.detail for step in answer.trace)
 
 
-def _of_ranking(measure: Callable[..., float], k: int | None) -> Metric:
-    def metric(example: Example, answer: Answer) -> float | None:
-        if not example.evidence or not _searched(answer):
-            return None
-        ranking, grades = evidence_ranking(example, answer.hits)
-        return measure(ranking, grades, k)
+def _of_ranking(measure: Callable[[retrieval.Ranking, retrieval.Grades, int | None], float], k: int | None) -> Metric:
+    return lambda case: None if case.ranking is None else measure(case.ranking, case.grades, k)
+
+
+def _coverage(k: int) -> Metric:
+    def metric(case: Case) -> float | None:
+        several = case.ranking is not None and len(case.grades) > 1
+        return retrieval.evidence_coverage(case.ranking or (), case.grades, k) if several else None
+
+    return metric
+
+
+def _of_answer(measure: Callable[[str, Sequence[str], str], float]) -> Metric:
+    """A metric of the words, which a refusal of an unanswerable question passes."""
+
+    def metric(case: Case) -> float | None:
+        if case.example.unanswerable:
+            return float(case.answer.refused)
+        return measure(case.said, case.example.answers, case.language) if case.example.answers else None
 
     return metric
 
 
 def _of_words(measure: Callable[[str, Sequence[str], str], float]) -> Metric:
-    def metric(example: Example, answer: Answer) -> float | None:
-        if example.unanswerable:
-            return float(answer.refused)
-        if not example.answers:
+    """A metric of the words of answerable questions."""
+
+    def metric(case: Case) -> float | None:
+        if case.example.unanswerable or not case.example.answers:
             return None
-        return measure(spoken(answer), example.answers, example.language)
+        return measure(case.said, case.example.answers, case.language)
 
     return metric
 
 
+def _correct(case: Case) -> float | None:
+    example = case.example
+    if not (example.unanswerable or example.answers or example.parts):
+        return None
+    return float(right(example, case.answer))
+
+
+def _refused(case: Case) -> float | None:
+    return float(case.answer.refused)
+
+
+def _rejected(case: Case) -> float | None:
+    """The rejection rate: how many of the unanswerable questions are refused."""
+    return float(case.answer.refused) if case.example.unanswerable else None
+
+
+def _answered(case: Case) -> float | None:
+    """How many of the answerable questions are not refused."""
+    return None if case.example.unanswerable else float(not case.answer.refused)
+
+
+def _parts(case: Case) -> float | None:
+    return answers.part_recall(case.said, case.example.parts) if case.example.parts else None
+
+
+def _r_rate(case: Case) -> float | None:
+    false = str(case.example.metadata.get(FALSE, ""))
+    return answers.r_rate(case.said, [false], case.example.answers) if false.strip() else None
+
+
+def _format(case: Case) -> float | None:
+    if not case.example.format or case.answer.refused:
+        return None
+    return max(format.obeys(text, case.example.format) for text in {case.answer.text.strip(), case.said})
+
+
 METRICS: Mapping[str, Metric] = {
-    "correct": lambda example, answer: float(right(example, answer)),
-    "exact_match": _of_words(answers.exact_match),
-    "f1": _of_words(answers.token_f1),
-    "contains": _of_words(answers.contains),
+    "correct": _correct,
+    "exact_match": _of_answer(answers.exact_match),
+    "f1": _of_answer(answers.token_f1),
+    "contains": _of_answer(answers.contains),
+    "part_recall": _parts,
+    "refused": _refused,
+    "rejected": _rejected,
+    "answered": _answered,
+    "bleu": _of_words(answers.bleu),
+    "chrf": _of_words(answers.chrf),
+    "rouge1": _of_words(answers.rouge1),
+    "rouge2": _of_words(answers.rouge2),
+    "rougeL": _of_words(answers.rouge_l),
+    "r_rate": _r_rate,
+    "format": _format,
+    **{f"hit_rate@{k}": _of_ranking(retrieval.hit_rate, k) for k in CUTS},
     **{f"recall@{k}": _of_ranking(retrieval.recall, k) for k in CUTS},
+    **{f"precision@{k}": _of_ranking(retrieval.precision, k) for k in CUTS},
     **{f"ndcg@{k}": _of_ranking(retrieval.ndcg, k) for k in CUTS},
+    "mrr": _of_ranking(retrieval.reciprocal_rank, None),
+    "map": _of_ranking(retrieval.average_precision, None),
+    "r_precision": _of_ranking(lambda ranking, grades, k: retrieval.r_precision(ranking, grades), None),
+    **{f"evidence_coverage@{k}": _coverage(k) for k in CUTS[1:]},
 }
 """Every metric that needs no model."""
