@@ -1,4 +1,4 @@
-"""The markers `[1]` in an answer: taking out those that a model wrote, putting in those that were checked."""
+"""The markers `[1]` in an answer: taking out those that a model wrote, reading them, putting in checked ones."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ _MARKER = re.compile(
     r"|†L?\d*|\^\d{1,3}\^)",
     re.IGNORECASE,
 )
+_RANGE = re.compile(r"(\d{1,3})(?:\s*-\s*(\d{1,3}))?")
 _ENDING = re.compile(r"[.!?。！？…；;]+[\"'”’」』）)]*$")
 
 
@@ -27,3 +28,12 @@ def with_markers(sentence: str, numbers: tuple[int, ...]) -> str:
     at = ending.start() if ending else len(sentence)
     space = "" if not sentence[:at] or "\u2e80" <= sentence[at - 1] <= "\uffef" else " "
     return f"{sentence[:at]}{space}{marks}{sentence[at:]}"
+
+
+def marker_numbers(text: str) -> tuple[int, ...]:
+    """Return the numbers that the markers of a text name, in order, without repeats: `[1, 3]`, `[2-4]`, `【5】`."""
+    found: dict[int, None] = {}
+    for marker in _MARKER.findall(text):
+        for first, last in _RANGE.findall(marker):
+            found.update(dict.fromkeys(range(int(first), int(last or first) + 1)))
+    return tuple(found)
