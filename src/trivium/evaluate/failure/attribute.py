@@ -1,14 +1,58 @@
-"""Name the one primary failure point of a wrong answer, from its trace and the gold evidence."""
+"""Name the one primary failure point of a wrong answer, from its trace and the gold evidence.
+
+The rules, in this order; the first that applies names the point:
+
+1. The question has no answer and was answered: FP1.
+2. The answer has the known answer in it, but not in the form that was asked for: FP5; or among so much else that it
+   counts as wrong: FP6, too specific.
+3. Where the evidence of what the answer lacks was lost, the earliest loss counts (`place.py`): stored nowhere, FP1;
+   stored but not among the hits, FP2; found but not shown to the model, FP3, with the step that dropped it.
+4. The evidence was shown. The answer has some of several parts: FP7; it is in another script than question and known
+   answers: FP5; it is a known answer less exactly or more exactly: FP6; anything else, a refusal too: FP4.
+
+Where the same model was right without any passage, the point is `retrieval_not_needed`, and what the rules above say
+is kept beside it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
-from trivium.evaluate.failure.kinds import Failure, Holders, Rank
+from trivium.evaluate.failure import wording
+from trivium.evaluate.failure.journey import Journey, follow
+from trivium.evaluate.failure.kinds import Failure, Holder, Holders, Rank, Sure
+from trivium.evaluate.failure.place import Place, place_of
+from trivium.evaluate.relevance import holds_answer
+from trivium.evaluate.score import right as counts_as_right
+from trivium.evaluate.score import spoken
 from trivium.types import Answer, Example
 
-DEEP = 200
-"""Hits of a deep search for the rank of what was missed."""
+_ORDER = ("missing", "missed", "dropped", "shown")
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """What the rules look at. `lacking` are the parts that the answer lacks; (None,) where it has no parts."""
+
+    example: Example
+    answer: Answer
+    said: str
+    scores: Mapping[str, float | None]
+    journey: Journey
+    place: Place
+    lacking: tuple[int | None, ...]
+
+    @property
+    def known(self) -> tuple[str, ...]:
+        """The known answers, of the parts that are lacking where there are parts."""
+        parts = [alternative for part in self.lacking if part is not None for alternative in self.example.parts[part]]
+        return tuple(parts) or self.example.answers
+
+    @property
+    def texts(self) -> list[str]:
+        """What the chunks say that hold the answer."""
+        return [holder.chunk.text for holder in self.place.holders]
 
 
 def attribute(
@@ -21,16 +65,181 @@ def attribute(
     right: bool | None = None,
     closed_book_right: bool | None = None,
 ) -> Failure | None:
-    """Return the primary failure point of an answer; None where the answer is right.
+    """Return the primary failure point of an answer (Barnett et al. 2024, arXiv:2401.05856); None where it is right.
 
     Args:
         example: the question with its gold answer and evidence.
         answer: what the system said, with its trace where it has one.
-        scores: of `trivium.evaluate.score.score`.
+        scores: of `trivium.evaluate.score.score`; "format" among them tells whether a required form was kept.
         corpus: gives the stored chunks that hold the answer (see `holders_of`); None where there is no knowledge base
             to look into.
         rank: the system's own search, for the rank of what it missed; None where it cannot be searched.
         right: whether the answer is right; None asks `trivium.evaluate.score.right`.
         closed_book_right: whether the same model was right without any passage; None where that was not run.
     """
-    raise NotImplementedError
+    if right is None:
+        right = counts_as_right(example, answer, scores)
+    if right:
+        return None
+    failure = _primary(example, answer, scores, corpus, rank)
+    if closed_book_right and not example.unanswerable and _retrieved(answer):
+        return Failure(
+            "retrieval_not_needed",
+            f"The model was right without any passage, and wrong with them. Otherwise {failure.point}: "
+            f"{failure.evidence}",
+            {**failure.detail, "otherwise": failure.point},
+            failure.sure,
+            failure.unknown,
+        )
+    return failure
+
+
+def _retrieved(answer: Answer) -> bool:
+    return bool(answer.hits) or any("hits" in step.detail for step in answer.trace)
+
+
+def _primary(
+    example: Example,
+    answer: Answer,
+    scores: Mapping[str, float | None],
+    corpus: Holders | None,
+    rank: Rank | None,
+) -> Failure:
+    journey = follow(answer)
+    said = "" if answer.refused else spoken(answer)
+    if example.unanswerable:
+        return _unanswerable(said, journey)
+    if not (example.answers or example.parts or example.evidence or example.choices):
+        return Failure("FP4", "Nothing is known about the right answer.", sure="guess", unknown=("no gold answer",))
+    if said and (failure := _in_wrong_form(example, said, scores)):
+        return failure
+    lacking = _lacking(example, said)
+    found = _places(example, answer, journey, lacking, corpus, rank)
+    # Of several parts the one that was lost first explains the answer.
+    place = min(found, key=lambda one: _ORDER.index(one.stage))
+    case = _Case(example, answer, said, scores, journey, place, lacking)
+    failure = _lost(case) if place.stage != "shown" else _from_the_prompt(case)
+    sure: Sure = "guess" if place.unknown else failure.sure
+    if sure == "certain" and any(holder.by == "answer" for holder in place.holders):
+        sure = "likely"
+    return replace(failure, sure=sure, unknown=place.unknown)
+
+
+def _unanswerable(said: str, journey: Journey) -> Failure:
+    judged = journey.details.get("judge", {})
+    detail = {"answered": True} | {name: judged[name] for name in ("probability", "needed") if name in judged}
+    return Failure("FP1", f"Answered though nothing holds it: “{_short(said)}”.", detail)
+
+
+def _in_wrong_form(example: Example, said: str, scores: Mapping[str, float | None]) -> Failure | None:
+    """Rule 2: the content is there."""
+    if example.parts:
+        there = all(holds_answer(said, part) for part in example.parts)
+    else:
+        there = holds_answer(said, example.answers)
+    if not there:
+        return None
+    if example.format and scores.get("format") == 0.0:
+        return Failure(
+            "FP5",
+            f"The answer is in “{_short(said)}”, but its form is not {example.format!r}.",
+            {"format": example.format},
+        )
+    others = [choice for choice in example.choices if not holds_answer(choice, example.answers)]
+    if named := [choice for choice in others if holds_answer(said, [choice])]:
+        return Failure("FP6", f"It names several choices: {', '.join(named)} too.", {"how": "too specific"})
+    return Failure(
+        "FP6",
+        f"A known answer stands in it, among {len(said)} characters of other things.",
+        {"how": "too specific", "why": "a known answer stands in it, among more"},
+    )
+
+
+def _lacking(example: Example, said: str) -> tuple[int | None, ...]:
+    if not example.parts:
+        return (None,)
+    lacking = tuple(place for place, part in enumerate(example.parts) if not holds_answer(said, part))
+    return lacking or tuple(range(len(example.parts)))
+
+
+def _places(
+    example: Example,
+    answer: Answer,
+    journey: Journey,
+    lacking: Sequence[int | None],
+    corpus: Holders | None,
+    rank: Rank | None,
+) -> list[Place]:
+    """Rule 3: where the evidence of each thing that the answer lacks was lost."""
+    held = None if corpus is None else list(corpus(example))
+    found = []
+    for part in lacking:
+        own = None if held is None else [holder for holder in held if holder.part == part]
+        for piece in _pieces(own):
+            group = own if own is None or piece is None else [holder for holder in own if piece in holder.gold]
+            found.append(place_of(example, answer, journey, group, rank, part=part, piece=piece))
+    return found
+
+
+def _pieces(held: Sequence[Holder] | None) -> list[int | None]:
+    """Return the pieces of evidence of which each must be shown; (None,) where any chunk of `held` is enough.
+
+    Where the evidence has the answer's words, one chunk with them is enough. Where the answer must be concluded ("yes",
+    a difference of two figures), every piece is needed.
+    """
+    if not held or any(holder.by != "evidence" for holder in held):
+        return [None]
+    return [*sorted({place for holder in held for place in holder.gold})]
+
+
+def _lost(case: _Case) -> Failure:
+    place = case.place
+    point = {"missing": "FP1", "missed": "FP2", "dropped": "FP3"}[place.stage]
+    detail = dict(place.detail)
+    if place.part is not None:
+        detail["part"] = place.part
+    return Failure(point, place.evidence, detail)
+
+
+def _from_the_prompt(case: _Case) -> Failure:
+    """Rule 4: the model was shown the evidence (or it is not known that it was not)."""
+    said, example = case.said, case.example
+    detail = dict(case.place.detail)
+    if not said:
+        return Failure("FP4", f"{case.place.evidence} The system refused.", {**detail, "refused": True})
+    if failure := _incomplete(case, detail):
+        return failure
+    if script := wording.other_script(said, example.question, case.known):
+        return Failure("FP5", f"“{_short(said)}” has no {script} letters.", {**detail, "format": script}, "likely")
+    if why := wording.too_general(said, case.known, example.question, case.texts):
+        evidence = f"“{_short(said)}” is too general: {why}."
+        return Failure("FP6", evidence, {**detail, "how": "too general", "why": why}, "likely")
+    if why := wording.too_specific(said, case.known, case.texts):
+        evidence = f"“{_short(said)}” is too specific: {why}."
+        return Failure("FP6", evidence, {**detail, "how": "too specific", "why": why}, "likely")
+    cut = case.journey.details.get("generate", {}).get("finish") == "length"
+    more = " It was cut off at the token limit." if cut else ""
+    evidence = f"{case.place.evidence} The answer is “{_short(said)}”.{more}"
+    kept = {"form_kept": False} if example.format and case.scores.get("format") == 0.0 else {}
+    return Failure("FP4", evidence, {**detail, **kept, **({"finish": "length"} if cut else {})})
+
+
+def _incomplete(case: _Case, detail: Mapping[str, object]) -> Failure | None:
+    parts = case.example.parts
+    if parts:
+        have = [place for place in range(len(parts)) if place not in case.lacking]
+        if not have:
+            return None
+        lacks = "; ".join(" or ".join(parts[place][:2]) for place in case.lacking if place is not None)
+        evidence = f"{len(have)} of {len(parts)} parts are there; it lacks {lacks}, which the model was shown."
+        return Failure("FP7", evidence, {**detail, "have": have, "lacks": list(case.lacking)})
+    have_items, lack_items = wording.some_items(case.said, case.example.answers)
+    if have_items:
+        evidence = f"It has {', '.join(have_items)} and lacks {', '.join(lack_items)}."
+        return Failure("FP7", evidence, {**detail, "have": list(have_items), "lacks": list(lack_items)}, "likely")
+    return None
+
+
+def _short(text: str, longest: int = 120) -> str:
+    plain = " ".join(text.split())
+    return plain if len(plain) <= longest else plain[: longest - 1] + "…"

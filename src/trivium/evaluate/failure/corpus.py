@@ -1,32 +1,274 @@
-"""Which stored chunks hold the answer to a question: the whole knowledge base, not only what a search found."""
+"""Which stored chunks hold the answer to a question: the whole knowledge base, not only what a search found.
+
+The rules (those of `trivium.evaluate.relevance` for words):
+
+- A chunk that holds gold evidence, and in it one of the answers, is a holder. The evidence counts wherever its words
+  stand: a copy of it in another document serves the reader as well.
+- Where none of the chunks with the evidence has the answer's words (the answer is "yes", or in other words), those
+  with the evidence are the holders.
+- Where no gold evidence is known, or none of it is stored, a chunk is a holder if an answer stands in a sentence that,
+  with its neighbours and headings, has the telling words of the question: `ALONE` of them where no evidence is known,
+  `ELSEWHERE` where the known evidence is not stored.
+- An answer of several parts is looked up part by part.
+"""
 
 from __future__ import annotations
 
+import re
+import threading
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
-from trivium.evaluate.failure.kinds import Holders
-from trivium.types import Chunk, Example
+import numpy as np
+
+from trivium.evaluate.failure.kinds import Holder, Holders
+from trivium.evaluate.metrics.normal import CJK, holds, loose
+from trivium.evaluate.relevance import SHARE, holds_answer, overlaps, same_source
+from trivium.text.content import Words, content_terms, share
+from trivium.text.sentences import sentence_spans
+from trivium.types import Chunk, Example, Gold, Span
 
 if TYPE_CHECKING:
     from trivium.index import Index
 
+ALONE = 0.5
+"""The share of the question's telling words that must stand near an answer, where no evidence is known."""
+ELSEWHERE = 0.8
+"""The same where the evidence is known and not stored: what is left must be as good as it."""
+_BARE = frozenset(["yes", "no", "true", "false", "both", "neither", "是", "否", "不是", "对", "错", "有", "没有"])
+"""Answers that are judgements: their words stand anywhere and prove nothing."""
+_MOST_COMPARED = 400
+"""Chunks that are compared word by word with one piece of evidence, those with the most runs in common first."""
+_RUN = 3
+_TOKEN = re.compile(rf"[{CJK}]|[^\s{CJK}]+")
+_STEM = 4
+"""Letters of a term by which a chunk is passed over without being looked at closely."""
+
 
 def holders_of(index: Index, *, principals: Sequence[str] | None = None) -> Holders:
-    """Return the look-up of a knowledge base, as one asker may read it. Its chunks are read once and kept.
+    """Return the look-up of a knowledge base, as one asker may read it. Its chunks are read once, at the first use.
 
     Args:
         index: the knowledge base.
         principals: who asks; None is an unknown asker.
     """
-    raise NotImplementedError
+    from trivium.index.rows import CHUNK_COLUMNS, load_chunk
+    from trivium.index.where import Among, every, readable_by
+
+    lock = threading.Lock()
+    made: list[Holders] = []
+
+    def look(example: Example) -> Sequence[Holder]:
+        with lock:
+            if not made:
+                where = every([Among("kind", ("chunk",)), readable_by(principals)])
+                made.append(holders_in(load_chunk(row) for row in index.store.rows(where, CHUNK_COLUMNS)))
+        return made[0](example)
+
+    return look
 
 
 def holders_in(chunks: Iterable[Chunk]) -> Holders:
-    """Return the look-up of some chunks."""
-    raise NotImplementedError
+    """Return the look-up of some chunks; it may be shared by threads."""
+    texts = _Texts(tuple(sorted(chunks, key=lambda chunk: (chunk.source, chunk.ordinal))))
+
+    def look(example: Example) -> Sequence[Holder]:
+        if example.unanswerable:
+            return ()
+        if example.parts:
+            several = [_holders(texts, example, part, place) for place, part in enumerate(example.parts)]
+            return [holder for found in several for holder in found]
+        return _holders(texts, example, example.answers, None)
+
+    return look
 
 
 def unheld(examples: Iterable[Example], corpus: Holders) -> list[str]:
-    """Return the ids of answerable examples whose answer no stored chunk holds: FP1 before any question is asked."""
-    raise NotImplementedError
+    """Return the ids of the answerable examples of which an answer, or a part of it, is held by no stored chunk.
+
+    They will fail as FP1 unless the model knows them by heart: worth knowing before a run. Examples without answer
+    and evidence are left out.
+    """
+    missing = []
+    for example in examples:
+        if example.unanswerable or not (example.answers or example.parts or example.evidence):
+            continue
+        found = {holder.part for holder in corpus(example)}
+        wanted = set(range(len(example.parts))) if example.parts else {None}
+        if not wanted <= found:
+            missing.append(example.id)
+    return missing
+
+
+def _holders(texts: _Texts, example: Example, answers: Sequence[str], part: int | None) -> list[Holder]:
+    words = [answer for answer in answers if loose(answer) and loose(answer) not in _BARE]
+    proving = [(place, gold, at) for place, gold in enumerate(example.evidence) for at in texts.with_evidence(gold)]
+    held = [
+        Holder(texts.chunks[at], spans, part, gold=(place,))
+        for place, gold, at in proving
+        if (spans := _answer_spans(texts.chunks[at], words, gold))
+    ]
+    if not held and part is None:
+        held = [
+            Holder(texts.chunks[at], _evidence_spans(texts.chunks[at], gold), part, "evidence", (place,))
+            for place, gold, at in proving
+        ]
+    if held:
+        return _distinct(held)
+    least = ELSEWHERE if example.evidence else ALONE
+    return [
+        Holder(texts.chunks[at], spans, part, "answer")
+        for at in texts.with_answer(words, content_terms(example.question), least)
+        if (spans := _spans_beside(texts.chunks[at], words, example.question, least))
+    ]
+
+
+def _distinct(held: Iterable[Holder]) -> list[Holder]:
+    """Return one holder for each chunk, with the spans of all."""
+    found: dict[str, Holder] = {}
+    for holder in held:
+        before = found.get(holder.chunk.id, holder)
+        spans = tuple(sorted({*before.spans, *holder.spans}))
+        gold = tuple(sorted({*before.gold, *holder.gold}))
+        found[holder.chunk.id] = replace(holder, spans=spans, gold=gold)
+    return list(found.values())
+
+
+def _sentences(chunk: Chunk) -> list[Span]:
+    return sentence_spans(chunk.text)
+
+
+def _answer_spans(chunk: Chunk, answers: Sequence[str], gold: Gold) -> tuple[Span, ...]:
+    """Return the sentences of a chunk with evidence that hold an answer, those inside the evidence if there are any."""
+    if not answers or not holds_answer(chunk.text, answers):
+        return ()
+    evidence = loose(gold.text)
+    found, inside = [], []
+    for start, end in _sentences(chunk):
+        text = chunk.text[start:end]
+        if holds_answer(text, answers):
+            span = (chunk.start + start, chunk.start + end)
+            found.append(span)
+            plain = loose(text)
+            if not evidence or holds(evidence, plain) or holds(plain, evidence):
+                inside.append(span)
+    return tuple(inside or found) or ((chunk.start, chunk.end),)
+
+
+def _evidence_spans(chunk: Chunk, gold: Gold) -> tuple[Span, ...]:
+    """Return the sentences of a chunk that are evidence; the whole chunk where no single one is."""
+    evidence = loose(gold.text)
+    if evidence and not holds(evidence, loose(chunk.text)):
+        spans = [
+            (chunk.start + start, chunk.start + end)
+            for start, end in _sentences(chunk)
+            if holds(evidence, plain := loose(chunk.text[start:end])) or holds(plain, evidence)
+        ]
+        if spans:
+            return tuple(spans)
+    return ((chunk.start, chunk.end),)
+
+
+def _spans_beside(chunk: Chunk, answers: Sequence[str], question: str, least: float) -> tuple[Span, ...]:
+    """Return the sentences that hold an answer and, with their neighbours and headings, the question's words."""
+    sentences = _sentences(chunk)
+    answered = frozenset(term for answer in answers for term in content_terms(answer))
+    # What the answer itself has in common with the question proves nothing.
+    weights = dict.fromkeys((term for term in content_terms(question) if term not in answered), 1.0)
+    found = []
+    for place, (start, end) in enumerate(sentences):
+        if not holds_answer(chunk.text[start:end], answers):
+            continue
+        first = sentences[max(place - 1, 0)][0]
+        last = sentences[min(place + 1, len(sentences) - 1)][1]
+        if weights and share(weights, Words(chunk.text[first:last], *chunk.headings)) >= least:
+            found.append((chunk.start + start, chunk.start + end))
+    return tuple(found)
+
+
+@dataclass(frozen=True)
+class _Texts:
+    """Chunks in the normal form of `loose`, one after another in one string, so that a look-up is a string search."""
+
+    chunks: tuple[Chunk, ...]
+
+    @cached_property
+    def _plain(self) -> list[str]:
+        return [loose(chunk.text) for chunk in self.chunks]
+
+    @cached_property
+    def _joined(self) -> str:
+        return "\n".join(self._plain)
+
+    @cached_property
+    def _starts(self) -> np.ndarray:
+        lengths = np.array([len(text) + 1 for text in self._plain], dtype=np.int64)
+        return np.concatenate([[0], np.cumsum(lengths)])[:-1]  # (n,)
+
+    @cached_property
+    def _runs(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return the hashes of all runs, sorted, the chunk of each, and how many runs each chunk has."""
+        hashes: list[np.ndarray] = [_run_hashes(text) for text in self._plain]
+        counts = np.array([len(own) for own in hashes], dtype=np.int64)
+        keys = np.concatenate(hashes) if hashes else np.zeros(0, np.int64)
+        owner = np.repeat(np.arange(len(hashes), dtype=np.int64), counts)
+        order = np.argsort(keys, kind="stable")
+        return keys[order], owner[order], counts
+
+    def with_evidence(self, gold: Gold) -> list[int]:
+        """Return the places of the chunks that hold a piece of evidence."""
+        evidence = loose(gold.text)
+        if not evidence:
+            return [
+                at for at, chunk in enumerate(self.chunks) if gold.source and same_source(chunk.source, gold.source)
+            ]
+        found = set(self._containing(evidence))
+        keys, owner, counts = self._runs
+        wanted = _run_hashes(evidence)
+        if len(wanted) and len(keys):
+            low, high = np.searchsorted(keys, wanted, "left"), np.searchsorted(keys, wanted, "right")
+            spans = [owner[a:b] for a, b in zip(low, high, strict=True) if b > a]
+            common = np.bincount(np.concatenate(spans), minlength=len(counts)) if spans else np.zeros(len(counts))
+            # A run covers at most three tokens: fewer common runs than this cannot cover the share that is wanted.
+            least = SHARE * np.minimum(len(wanted), counts) / _RUN
+            likely = np.flatnonzero((common >= least) & (common > 0))
+            likely = likely[np.argsort(-common[likely], kind="stable")][:_MOST_COMPARED]
+            found.update(int(at) for at in likely if overlaps(self.chunks[at].text, gold.text))
+        return sorted(found)
+
+    def with_answer(self, answers: Sequence[str], terms: Sequence[str], least: float) -> list[int]:
+        """Return the places of the chunks that hold an answer and may hold `least` of the terms (by their beginnings).
+
+        Terms that the answers share are not counted: the close look decides.
+        """
+        places = sorted({at for answer in answers for at in self._containing(loose(answer))})
+        answered = {term for answer in answers for term in content_terms(answer)}
+        begun = [term[:_STEM] for term in terms if term not in answered]
+        heads = [" ".join(self.chunks[at].headings).casefold() for at in places]
+        return [
+            at
+            for at, head in zip(places, heads, strict=True)
+            if sum(one in self._plain[at] or one in head for one in begun) >= least * len(begun)
+        ]
+
+    def _containing(self, part: str) -> list[int]:
+        if not part:
+            return []
+        found: list[int] = []
+        at = self._joined.find(part)
+        while at >= 0:
+            place = int(np.searchsorted(self._starts, at, "right")) - 1
+            if holds(self._plain[place], part):
+                found.append(place)
+            following = int(self._starts[place]) + len(self._plain[place]) + 1
+            at = self._joined.find(part, following)
+        return found
+
+
+def _run_hashes(text: str) -> np.ndarray:
+    """Return a hash of each distinct run of three tokens, shape (runs,)."""
+    own = _TOKEN.findall(text)
+    runs = {hash(tuple(own[at : at + _RUN])) for at in range(len(own) - _RUN + 1)}
+    return np.fromiter(runs, dtype=np.int64, count=len(runs))

@@ -43,13 +43,15 @@ class Holder:
             stands in no single one.
         part: which part of the answer, from 0; None where the answer has no parts.
         by: "evidence and answer", "evidence" (the gold words, where the answer is in other words), or "answer" (no
-            gold evidence is known: the answer's words beside the question's).
+            gold evidence is known, or none of it is stored: the answer's words beside the question's).
+        gold: the places in `example.evidence` of the pieces that it holds.
     """
 
     chunk: Chunk
     spans: tuple[Span, ...]
     part: int | None = None
     by: Literal["evidence and answer", "evidence", "answer"] = "evidence and answer"
+    gold: tuple[int, ...] = ()
 
 
 Holders = Callable[[Example], Sequence[Holder]]

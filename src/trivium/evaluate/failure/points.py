@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.resources import files
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,9 +14,10 @@ class Cure:
 
     Attributes:
         road: "prompt", "ground" or "tune".
-        setting: the option or command, as it is typed.
+        setting: the option or command as it is typed, or what to change.
         why: one clause.
-        stages: of FP3, the stages that it moves; empty for all.
+        stages: the stages that it moves (of FP3 the step that dropped the evidence; of FP1 "answered", where a question
+            without an answer was answered); empty for all.
     """
 
     road: str
@@ -32,5 +35,17 @@ class Point:
     cures: tuple[Cure, ...]
 
 
-POINTS: Mapping[str, Point] = {}
+def _read() -> dict[str, Point]:
+    table = json.loads(files("trivium").joinpath("data/failure_points.json").read_text("utf-8"))
+    return {
+        name: Point(
+            one["title"],
+            one["meaning"],
+            tuple(Cure(**{**cure, "stages": tuple(cure.get("stages", ()))}) for cure in one["cures"]),
+        )
+        for name, one in table.items()
+    }
+
+
+POINTS: Mapping[str, Point] = _read()
 """By key, in the order FP1 to FP7, retrieval_not_needed."""

@@ -1,0 +1,209 @@
+"""What the words of a wrong answer show: too general, too specific, only some of several things, another script.
+
+Rules of form, no model. Each function takes the answer as it was spoken (without citation markers) and gives a short
+reason, or "" where its rule does not apply.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+from trivium.evaluate.failure.dates import Date, amounts_in, date_in, rounds_to
+from trivium.evaluate.metrics.normal import CJK, holds, loose
+from trivium.evaluate.relevance import holds_answer
+from trivium.text.content import content_terms
+from trivium.text.kinds import kind_asked
+from trivium.text.language import scripts
+from trivium.text.normalise import normalise
+
+_VAGUE = re.compile(
+    r"\b(?:many|several|some|a few|few|numerous|various|a lot|lots|plenty|a long time|long ago|recently|a while|"
+    r"a number of|quite|very|large|small|huge|often|sometimes|someone|somebody|something|somewhere|people|"
+    r"(?:an?|the) (?:long|short|certain|large|small|great) \w+)\b|"
+    r"许多|很多|不少|多[个种年]|几[个种年]|若干|一些|某[个些种人地]|长期|很久|近年|不久|大量|少数|多数|有些|较[多少长短]"
+)
+_INDEFINITE = re.compile(r"^(?:(?:it|he|she|they|this) (?:was|is|were|are) )?(?:an?|one|some|certain) (?P<rest>.+)$")
+_INDEFINITE_HAN = re.compile(r"^(?:是)?(?:一[个位名种家座所条件项场部支只]|某[个位名种家]?)(?P<rest>.+)$")
+_ITEM_BORDER = re.compile(r"\s*(?:[,;，；、/]|\band\b|\bor\b|&|以及|和|与|及|或)\s*")
+_JOINED = re.compile(r"\band\b|&|、|;|；|以及|和|与|及")
+_LEAST_HAN = 2
+_LETTER = re.compile(r"[^\W\d_]")
+_PLACES = r"{part},? (?:in |of |near )?(?:the )?{whole}"
+_KINDS = (
+    r"{one}(?: \w+){{0,2}} (?:is|was|are|were|became|remains)(?: (?:an?|the|one of the))?(?: [\w-]+){{0,5}} {many}",
+    r"{many}[,]? (?:such as|like|including|especially|namely|called|named)(?: [\w'-]+){{0,6}} {one}",
+    r"{one}(?:,)? (?:and|or) other(?: [\w-]+){{0,2}} {many}",
+    r"{one}, (?:an?|the)(?: [\w-]+){{0,4}} {many}",
+    r"(?:the )?{many}(?: of)? {one}",
+    r"{one}(?:是|为|属于|作为).{{0,12}}{many}",
+    r"{many}(?:，)?(?:如|例如|包括|叫做?|名叫|名为).{{0,12}}{one}",
+    r"{one}等.{{0,6}}{many}",
+)
+
+
+def too_general(said: str, answers: Sequence[str], question: str, texts: Iterable[str] = ()) -> str:
+    """Return why an answer says less than was asked for, "" where it does not.
+
+    In this order: a date or number that is a known one less exactly; a part of a known answer's words; the question's
+    own words back; an indefinite or vague phrase where a name, number or time was asked for; a kind of which the
+    passages say that a known answer is one.
+
+    Args:
+        said: the answer.
+        answers: the known ones.
+        question: what was asked.
+        texts: the passages that hold the answer.
+    """
+    if not said.strip():
+        return ""
+    given, when = amounts_in(said), date_in(said)
+    for answer in answers:
+        if (full := date_in(answer)) is not None and when is not None and when.coarser(full):
+            return f"“{_short(said)}” is “{answer}” less exactly"
+        if _one_rounds(given, amounts_in(answer)) and not _dated(when, full):
+            return f"“{_short(said)}” is “{answer}” rounded"
+    for answer in answers:
+        if _part_of(said, answer):
+            return f"it is a part of “{answer}”"
+    terms = frozenset(content_terms(said))
+    asked = frozenset(content_terms(question))
+    if terms and terms <= asked and not _is_choice(said, question):
+        return "it gives the question's own words back"
+    if why := _indefinite(said, answers, question):
+        return why
+    return next((why for text in texts for answer in answers if (why := _kind_of(said, answer, text))), "")
+
+
+def too_specific(said: str, answers: Sequence[str], texts: Iterable[str] = ()) -> str:
+    """Return why an answer says more than was asked for, "" where it does not.
+
+    A known answer stands inside it; a date or number that says a known one more exactly; all words of a known answer
+    among more; a place of which the passages say that it lies in a known one.
+    """
+    if not said.strip():
+        return ""
+    if holds_answer(said, answers):
+        return "a known answer stands in it, among more"
+    given, when = amounts_in(said), date_in(said)
+    terms = frozenset(content_terms(said))
+    for answer in answers:
+        if (coarse := date_in(answer)) is not None and when is not None and coarse.coarser(when):
+            return f"“{_short(said)}” is “{answer}” more exactly"
+        if _one_rounds(amounts_in(answer), given) and not _dated(when, coarse):
+            return f"“{answer}” is it rounded"
+        own = frozenset(content_terms(answer))
+        if own and own < terms:
+            return f"it has the words of “{answer}”, among more"
+    plain = loose(said)
+    if len(plain) < 80:
+        for text in texts:
+            for answer in answers:
+                form = _PLACES.format(part=re.escape(normalise(said.strip(" .。"))), whole=re.escape(normalise(answer)))
+                if re.search(rf"(?<!\w){form}(?!\w)", normalise(text)):
+                    return f"the passage says “{_short(said)}, {answer}”"
+    return ""
+
+
+def items_of(answer: str) -> tuple[str, ...]:
+    """Return the things that a known answer lists; () where it is one thing.
+
+    Two things joined by "and", "、", "和" or the like are a list, and so are three between commas: `Denver, Colorado`
+    is one place.
+    """
+    if date_in(answer) is not None:
+        return ()
+    items = tuple(item for item in _ITEM_BORDER.split(answer) if item.strip())
+    if len(items) < 2 or (_JOINED.search(answer) is None and len(items) < 3):
+        return ()
+    long_enough = all(
+        len(loose(item)) >= _LEAST_HAN and content_terms(item) for item in items
+    )  # "和" stands inside words too: 世界和平
+    return items if long_enough else ()
+
+
+def some_items(said: str, answers: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the items of a known answer that an answer has, and those that it lacks; two empty ones where not both."""
+    for answer in answers:
+        items = items_of(answer)
+        have = tuple(item for item in items if holds_answer(said, [item]))
+        lack = tuple(item for item in items if item not in have)
+        if have and lack:
+            return have, lack
+    return (), ()
+
+
+def other_script(said: str, question: str, answers: Sequence[str]) -> str:
+    """Return which script an answer lacks that both the question and every known answer are written in."""
+    letters = len(_LETTER.findall(said))
+    if letters < 4:
+        return ""
+    own = scripts(said)
+    for script in ("Han", "Latin", "Cyrillic", "Hangul", "Arabic"):
+        if own.get(script, 0) == 0 and all(
+            2 * scripts(text).get(script, 0) > max(1, sum(scripts(text).values())) for text in (question, *answers)
+        ):
+            return script
+    return ""
+
+
+def _one_rounds(rough: Sequence[float], exact: Sequence[float]) -> bool:
+    return len(rough) == 1 and len(exact) == 1 and rounds_to(exact[0], rough[0])
+
+
+def _dated(*dates: Date | None) -> bool:
+    return any(date is not None for date in dates)
+
+
+def _part_of(said: str, answer: str) -> bool:
+    """Whether an answer is a proper part of a known one: its words, or for Chinese its characters in a row."""
+    plain, full = loose(said), loose(answer)
+    if plain == full or len(plain) >= len(full):
+        return False
+    if re.search(f"[{CJK}]", plain):
+        return len(plain) >= _LEAST_HAN and plain in full
+    own, whole = frozenset(content_terms(said)), frozenset(content_terms(answer))
+    return bool(own) and (own < whole or (holds(full, plain) and own <= whole))
+
+
+def _is_choice(said: str, question: str) -> bool:
+    """Whether the question offers the answer among others: `Was it red or blue?`"""
+    near = normalise(question)
+    word = re.escape(normalise(said.strip(" .。")))
+    return re.search(rf"{word}\s*,?\s*(?:or|还是|或)|(?:or|还是|或)\s*(?:the |an? )?{word}", near) is not None
+
+
+def _indefinite(said: str, answers: Sequence[str], question: str) -> str:
+    plain = normalise(said.strip(' .。"“”'))
+    kind = kind_asked(question)
+    name = kind.name if kind is not None else ""
+    numeric = all(amounts_in(answer) or date_in(answer) for answer in answers) and bool(answers)
+    if (name in ("number", "time") or numeric) and not re.search(r"\d", said) and _VAGUE.search(plain):
+        return "it is vague where a number or a time was asked for"
+    found = _INDEFINITE.match(plain) or _INDEFINITE_HAN.match(plain)
+    if found is None or len(content_terms(said)) > 4 or re.search(r"\d", said):
+        return ""
+    named = any(re.search(r"[A-Z]", answer) or re.search(f"[{CJK}]", answer) for answer in answers)
+    if named and not re.search(r"[A-Z]", said.strip()[1:]):
+        return "it says what kind of thing, not which"
+    return ""
+
+
+def _kind_of(said: str, answer: str, text: str) -> str:
+    """The patterns of Hearst 1992, "Automatic acquisition of hyponyms from large text corpora"."""
+    kind = re.sub(r"^(?:an?|the|一[个位名种家座]|某[个位]?)\s*", "", normalise(said.strip(' .。"“”')))
+    if not kind or len(kind) > 40 or holds(loose(answer), loose(said)):
+        return ""
+    plain = normalise(text)
+    one, many = re.escape(normalise(answer.strip())), re.escape(kind) + r"(?:s|es)?"
+    for pattern in _KINDS:
+        form = pattern.format(one=one, many=many)
+        border = "" if re.search(f"[{CJK}]", kind) else r"(?!\w)"
+        if re.search(form + border, plain):
+            return f"the passage says that “{answer}” is one of “{kind}”"
+    return ""
+
+
+def _short(text: str) -> str:
+    plain = " ".join(text.split())
+    return plain if len(plain) <= 60 else plain[:59] + "…"
