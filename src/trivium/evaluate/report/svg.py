@@ -1,0 +1,195 @@
+"""Charts as SVG text, without a library: bars with intervals, histograms, curves with bands.
+
+Colours are classes (`s1` … `s6` for series, `axis`, `grid`, `band`) that the page's style sheet gives for light and
+dark. Every text is escaped. Sizes are in user units; the page scales a chart to its column.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+
+from trivium.types import Score
+
+_LEFT, _RIGHT, _TOP, _BOTTOM = 40, 12, 10, 30
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One line of a curve: its name and its points `(x, score)`, by growing x."""
+
+    name: str
+    points: Sequence[tuple[float, Score]]
+
+
+def interval_bar(score: Score, *, low: float = 0.0, high: float = 1.0, style: str = "s1") -> str:
+    """Return a bar from `low` to the mean, with its interval as a line across."""
+    width, height, middle = 240.0, 18.0, 9.0
+
+    def x(value: float) -> float:
+        share = (value - low) / (high - low) if high > low else 0.0
+        return round(1 + min(max(share, 0.0), 1.0) * (width - 2), 2)
+
+    mean, start, stop = x(score.mean), x(score.low), x(score.high)
+    label = f"{number(score.mean)}, 95% interval {number(score.low)} to {number(score.high)}, {score.n:,} questions"
+    return (
+        f'<svg class="bar" viewBox="0 0 {width:g} {height:g}" role="img" aria-label="{escape(label)}">'
+        f"<title>{escape(label)}</title>"
+        f'<rect class="track" x="1" y="5" width="{width - 2:g}" height="8" rx="4"/>'
+        f'<rect class="fill {style}" x="1" y="5" width="{max(mean - 1, 0.5):g}" height="8" rx="4"/>'
+        f'<path class="whisker" d="M{start:g} {middle:g}H{stop:g}M{start:g} 4v10M{stop:g} 4v10"/></svg>'
+    )
+
+
+def difference_bar(score: Score, reach: float) -> str:
+    """Return an interval around zero: a dot at the mean, on a scale from -`reach` to `reach`."""
+    width, middle = 240.0, 9.0
+    reach = reach or 1.0
+
+    def x(value: float) -> float:
+        return round(width / 2 + min(max(value / reach, -1.0), 1.0) * (width / 2 - 6), 2)
+
+    style = "better" if score.low > 0 else "worse" if score.high < 0 else "tie"
+    label = f"{signed(score.mean)}, 95% interval {signed(score.low)} to {signed(score.high)}"
+    return (
+        f'<svg class="bar" viewBox="0 0 {width:g} 18" role="img" aria-label="{escape(label)}">'
+        f"<title>{escape(label)}</title>"
+        f'<path class="grid" d="M6 {middle:g}H{width - 6:g}"/><path class="zero" d="M{width / 2:g} 1v16"/>'
+        f'<path class="whisker {style}" d="M{x(score.low):g} {middle:g}H{x(score.high):g}"/>'
+        f'<circle class="dot {style}" cx="{x(score.mean):g}" cy="{middle:g}" r="4.5"/></svg>'
+    )
+
+
+def histogram(values: Sequence[float], *, bins: int = 20, low: float = 0.0, high: float = 1.0, unit: str = "") -> str:
+    """Return how many values fall into each of `bins` equal steps from `low` to `high`; others count at the ends."""
+    counts = [0] * bins
+    span = (high - low) or 1.0
+    for value in values:
+        if not math.isnan(value):
+            counts[min(max(int((value - low) / span * bins), 0), bins - 1)] += 1
+    width, height = 320.0, 150.0
+    plot_width, plot_height = width - _LEFT - _RIGHT, height - _TOP - _BOTTOM
+    most = max(counts) or 1
+    step = plot_width / bins
+    parts = [_frame(width, height, f"distribution of {len(values):,} values")]
+    for share in (0.5, 1.0):
+        y = _TOP + plot_height * (1 - share)
+        parts.append(f'<path class="grid" d="M{_LEFT} {y:g}H{width - _RIGHT:g}"/>')
+        parts.append(_label(_LEFT - 6, y + 3.5, f"{_short(most * share)}", "end"))
+    for place, count in enumerate(counts):
+        size = plot_height * count / most
+        left, right = low + span * place / bins, low + span * (place + 1) / bins
+        title = f"{number(left)} to {number(right)}{unit}: {count:,}"
+        parts.append(
+            f'<rect class="fill s1" x="{_LEFT + place * step + 0.75:.2f}" y="{_TOP + plot_height - size:.2f}" '
+            f'width="{step - 1.5:.2f}" height="{size:.2f}" rx="1"><title>{escape(title)}</title></rect>'
+        )
+    bottom = _TOP + plot_height
+    parts.append(f'<path class="axis" d="M{_LEFT} {bottom:g}H{width - _RIGHT:g}"/>')
+    for share in (0.0, 0.5, 1.0):
+        parts.append(_label(_LEFT + plot_width * share, bottom + 15, number(low + span * share) + unit, "middle"))
+    return "".join(parts) + "</svg>"
+
+
+def curve(
+    series: Sequence[Series],
+    *,
+    x_label: str,
+    y_label: str,
+    low: float = 0.0,
+    high: float = 1.0,
+    x_ticks: Sequence[float] | None = None,
+    x_percent: bool = False,
+) -> str:
+    """Return lines with bands for their intervals, and a legend where there are several.
+
+    Args:
+        series: at most six.
+        x_label, y_label: of the axes.
+        low, high: of the y axis.
+        x_ticks: the marks of the x axis; None takes the points' own.
+        x_percent: whether x is a share, to be written as a percentage.
+    """
+    legend = 18.0 * len(series) if len(series) > 1 else 0.0
+    width, height = 460.0, 250.0 + legend
+    plot_width, plot_height = width - _LEFT - _RIGHT, 250.0 - _TOP - _BOTTOM - 14
+    every = sorted({x for one in series for x, _ in one.points})
+    first, last = (every[0], every[-1]) if every else (0.0, 1.0)
+
+    def at(x: float, y: float) -> tuple[float, float]:
+        along = (x - first) / (last - first) if last > first else 0.5
+        up = (min(max(y, low), high) - low) / ((high - low) or 1.0)
+        return round(_LEFT + along * plot_width, 2), round(_TOP + (1 - up) * plot_height, 2)
+
+    parts = [_frame(width, height, f"{y_label} by {x_label}")]
+    for step in range(5):
+        value = low + (high - low) * step / 4
+        y = at(first, value)[1]
+        parts.append(f'<path class="{"axis" if step == 0 else "grid"}" d="M{_LEFT} {y:g}H{width - _RIGHT:g}"/>')
+        parts.append(_label(_LEFT - 6, y + 3.5, number(value), "end"))
+    bottom = _TOP + plot_height
+    for tick in x_ticks if x_ticks is not None else _thinned(every):
+        text = f"{tick:.0%}" if x_percent else f"{tick:g}"
+        parts.append(_label(at(tick, low)[0], bottom + 15, text, "middle"))
+    parts.append(_label(_LEFT + plot_width / 2, bottom + 31, x_label, "middle"))
+    for place, one in enumerate(series[:6], start=1):
+        parts += _line(one, f"s{place}", at)
+        if len(series) > 1:
+            y = bottom + 38 + 18 * place
+            parts.append(f'<rect class="fill s{place}" x="{_LEFT}" y="{y - 9:g}" width="14" height="8" rx="2"/>')
+            parts.append(_label(_LEFT + 22, y - 1, one.name, "start"))
+    return "".join(parts) + "</svg>"
+
+
+def _line(one: Series, style: str, at: object) -> list[str]:
+    assert callable(at)
+    up = [at(x, score.high) for x, score in one.points]
+    down = [at(x, score.low) for x, score in reversed(one.points)]
+    band = " ".join(f"{x:g},{y:g}" for x, y in [*up, *down])
+    line = " ".join(f"{x:g},{y:g}" for x, y in (at(x, score.mean) for x, score in one.points))
+    parts = [f'<polygon class="band {style}" points="{band}"/>', f'<polyline class="line {style}" points="{line}"/>']
+    for x, score in one.points:
+        left, top = at(x, score.mean)
+        title = (
+            f"{one.name} at {x:g}: {number(score.mean)} ({number(score.low)} to {number(score.high)}, n={score.n:,})"
+        )
+        parts.append(
+            f'<circle class="dot {style}" cx="{left:g}" cy="{top:g}" r="3.2"><title>{escape(title)}</title></circle>'
+        )
+    return parts
+
+
+def number(value: float) -> str:
+    """Return a figure as a report writes it: three significant digits where it is small."""
+    if math.isnan(value):
+        return "–"
+    if abs(value) >= 1000:
+        return f"{value:,.0f}"
+    if abs(value) >= 10:
+        return f"{value:.1f}"
+    return f"{value:.3f}".rstrip("0").rstrip(".") if value else "0"
+
+
+def signed(value: float) -> str:
+    """Return a difference with its sign."""
+    return f"{value:+.3f}"
+
+
+def _short(count: float) -> str:
+    return f"{count / 1000:.3g}k" if count >= 1000 else f"{count:.3g}"
+
+
+def _thinned(values: Sequence[float]) -> Sequence[float]:
+    """Return at most ten of the values, evenly, the last among them."""
+    step = max(1, math.ceil(len(values) / 10))
+    return values[(len(values) - 1) % step :: step]
+
+
+def _frame(width: float, height: float, label: str) -> str:
+    return f'<svg class="chart" viewBox="0 0 {width:g} {height:g}" role="img" aria-label="{escape(label)}">'
+
+
+def _label(x: float, y: float, text: str, anchor: str) -> str:
+    return f'<text x="{x:g}" y="{y:g}" text-anchor="{anchor}">{escape(text)}</text>'
