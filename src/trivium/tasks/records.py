@@ -36,7 +36,7 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One record as its file holds it. `key` is its name in a file that is an object of records, or the list it is in."""
+    """A record as its file holds it; `key` names it in an object of records, or names the list that it is in."""
 
     where: str
     value: dict[str, Any]
@@ -65,7 +65,7 @@ def read_records(path: str | os.PathLike[str], problems: list[Problem]) -> Itera
     elif head.startswith(b"PK\x03\x04"):
         from trivium.tasks.tables import read_workbook
 
-        yield from read_workbook(file)
+        yield from read_workbook(file, problems)
     elif head.lstrip(_BOM + b" \t\r\n\0\xff\xfe")[:1] in (b"{", b"["):
         yield from _json(file, head, problems)
     else:

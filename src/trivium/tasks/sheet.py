@@ -36,6 +36,9 @@ class Sheet:
         self._documents: dict[str, Document] = {}
         self._sources: dict[tuple[str, str], str] = {}
         self._first: dict[str, str] = {}
+        self._numbers: dict[str, int] = {}
+        self._names: dict[str, str] = {}
+        self._sentences: dict[str, list[str]] = {}
 
     @contextmanager
     def at(self, where: str) -> Iterator[None]:
@@ -63,22 +66,22 @@ class Sheet:
         title: str = "",
         language: str = "",
         metadata: Mapping[str, Scalar] | None = None,
+        distinct: bool = False,
     ) -> str:
-        """Keep a passage of the set, once, and return its source: the set's name and `label`.
+        """Keep a passage of the set, and return its source: the set's name and `label`.
+
+        The same title and text are kept once, unless `distinct` (a corpus may count its repetitions).
 
         Raises:
             Malformed: the passage is empty.
         """
         if not text.strip():
             raise Malformed(f"has an empty passage {label!r}")
-        known = self._sources.get((title, text))
+        known = None if distinct else self._sources.get((title, text))
         if known is not None:
             return known
-        source = wanted = f"{self.name}/{' '.join(label.split())}"
-        number = 1
-        while source in self._documents:  # another passage under the same title
-            number += 1
-            source = f"{wanted}#{number}"
+        wanted = f"{self.name}/{' '.join(label.split())}"
+        source = self._free(wanted, self._documents)  # another passage may stand under the same title
         self._sources[title, text] = source
         self._documents[source] = Document(
             source=source,
@@ -89,6 +92,37 @@ class Sheet:
             metadata=dict(metadata or {}),
         )
         return source
+
+    def _free(self, wanted: str, taken: Mapping[str, object]) -> str:
+        """Return a name, or the name with the first number that no other has. Counted on, so that many stay cheap."""
+        if wanted not in taken:
+            return wanted
+        number = self._numbers.get(wanted, 1) + 1
+        while (name := f"{wanted}#{number}") in taken:
+            number += 1
+        self._numbers[wanted] = number
+        return name
+
+    def name_passage(self, name: str, source: str) -> None:
+        """Let `find` know a passage by its title, or by the id that its corpus gives it."""
+        self._names.setdefault(name, source)
+
+    def find(self, name: str) -> str:
+        """Return the source of the passage of that title or id; empty where there is none."""
+        return self._names.get(name, "")
+
+    def keep_sentences(self, source: str, sentences: Sequence[str]) -> None:
+        """Remember the sentences of a passage as its corpus divides it."""
+        self._sentences[source] = list(sentences)
+
+    def sentences_of(self, source: str) -> list[str]:
+        """Return the sentences of a passage as its corpus divides it."""
+        return self._sentences.get(source, [])
+
+    @staticmethod
+    def short(text: str) -> str:
+        """Return a short name for a text, always the same for the same text."""
+        return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=5).hexdigest()
 
     def text_of(self, source: str) -> str:
         """Return the text of a passage of the set; empty where it has none of that source."""
@@ -123,7 +157,7 @@ class Sheet:
         if parts and not answers:
             answers = (join(parts, language or self._language or ("zh" if _HAN.search(question) else "")),)
         gold = tuple(dict.fromkeys(evidence))
-        if not (answers or gold or unanswerable):
+        if not (answers or gold or unanswerable or "response" in (metadata or {})):
             self.report("has neither an answer nor evidence", "no answer")
         self._examples.append(
             Example(
@@ -142,12 +176,9 @@ class Sheet:
         )
 
     def _own_id(self, id: str, question: str) -> str:
-        wanted = id or "q-" + hashlib.blake2b(question.encode("utf-8", "surrogatepass"), digest_size=6).hexdigest()
-        own, number = wanted, 1
-        while own in self._first:
-            number += 1
-            own = f"{wanted}#{number}"
-        if number > 1:
+        wanted = id or f"q-{self.short(question)}"
+        own = self._free(wanted, self._first)
+        if own != wanted:
             what = f"has the id {id!r}" if id else "asks the question"
             self.report(
                 f"{what} of {self._first[wanted]}: kept as {own!r}", "duplicate id" if id else "repeated question"

@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from trivium.errors import UsageError
-from trivium.tasks.records import Malformed, Problem, read_records
+from trivium.tasks.records import Malformed, Problem, Record, read_records
+from trivium.tasks.sheet import Sheet
 from trivium.tasks.values import need, text, texts
 from trivium.text.language import detect
 from trivium.text.normalise import normalise
-from trivium.types import Example
+from trivium.types import Example, Gold
 
 _ORIGINAL = ("org", "orig", "original")
 _SWAPPED = ("sub", "cf", "swapped", "counterfactual")
@@ -114,3 +115,20 @@ def _answers(record: Mapping[str, Any], prefixes: tuple[str, ...]) -> tuple[str,
 
 def _key(question: str) -> str:
     return "".join(character for character in normalise(question) if character.isalnum())
+
+
+def read_conflict_record(record: Record, sheet: Sheet) -> None:
+    """Read a record as a question on its original context; the swapped answer is kept as `hallucinated`."""
+    row = conflict_row(record.value)
+    name = row.id if row.id != "0" or "id" in record.value else sheet.short(row.question + row.swapped_context)
+    gold = ()
+    if row.context:
+        gold = (Gold(sheet.passage(row.context, f"{name}/original"), row.context),)
+    sheet.example(
+        row.question,
+        id=name,
+        answers=row.answers,
+        evidence=gold,
+        tags=("conflict",),
+        metadata={"hallucinated": row.swapped_answers[0]},
+    )

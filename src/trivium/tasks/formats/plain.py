@@ -68,7 +68,21 @@ def _plain(key: str) -> str:
 
 _ROLES = {_plain(name): role for role, names in _NAMES.items() for name in names}
 _GUESSED = ("question", "answers", "answer", "evidence", "unanswerable", "choices", "language", "metadata", "context")
-_OWN = ("id", "question", "answers", "evidence", "unanswerable", "parts", "choices", "format", "tags", "language")
+_OWN = frozenset(
+    (
+        "id",
+        "question",
+        "answers",
+        "evidence",
+        "unanswerable",
+        "parts",
+        "choices",
+        "format",
+        "tags",
+        "language",
+        "metadata",
+    )
+)
 
 
 @lru_cache(maxsize=4096)
@@ -94,6 +108,11 @@ def roles(record: Mapping[str, Any]) -> dict[str, str]:
     return {**guessed, **found}
 
 
+def is_own(record: Mapping[str, Any]) -> bool:
+    """Whether a record has nothing but fields of Trivium's own form, `id` and `question` among them."""
+    return "question" in record and "id" in record and all(key in _OWN for key in record)
+
+
 def is_plain(record: Mapping[str, Any]) -> bool:
     """Whether a record has a question."""
     return "question" in roles(record)
@@ -117,7 +136,7 @@ def read_plain(record: Record, sheet: Sheet) -> None:
     if get("parts") is not None:
         several = parts(get("parts"))
     name = text(get("id")) or text(record.key)
-    metadata, extra_tags = _rest(value, found)
+    metadata, extra_tags = _rest(value, found, question)
     sheet.example(
         question,
         id=name,
@@ -171,19 +190,15 @@ def _evidence(
         words, own_title, supports = _passage(passage)
         if words:
             heading = own_title or title
-            kept.append((Gold(sheet.passage(words, heading or _label(words), title=heading), words), supports))
+            kept.append(
+                (Gold(sheet.passage(words, heading or f"passage/{sheet.short(words)}", title=heading), words), supports)
+            )
     if any(supports for _, supports in kept):
         return tuple(gold for gold, supports in kept if supports)
     holding = [gold for gold, _ in kept if any(normalise(a) in normalise(gold.text) for a in answers)]
     if not kept and source and "context" not in found and answers and "url" not in _plain(found["source"]):
         return (Gold(source, ""),)
     return tuple(holding or (gold for gold, supports in kept if supports is None))
-
-
-def _label(words: str) -> str:
-    import hashlib
-
-    return "passage/" + hashlib.blake2b(words.encode("utf-8", "surrogatepass"), digest_size=4).hexdigest()
 
 
 def _passage(passage: Any) -> tuple[str, str, bool | None]:
@@ -204,10 +219,10 @@ def _gold(one: Any, source: str, sheet: Sheet) -> Gold:
         named = text(one.get("source", one.get("document", one.get("doc_name", ""))))
         return Gold(named or source, text(words))
     words = text(one)
-    return Gold(source or sheet.passage(words, _label(words)), words)
+    return Gold(source or sheet.passage(words, f"passage/{sheet.short(words)}"), words)
 
 
-def _rest(value: Mapping[str, Any], found: Mapping[str, str]) -> tuple[dict[str, Scalar], list[str]]:
+def _rest(value: Mapping[str, Any], found: Mapping[str, str], question: str) -> tuple[dict[str, Scalar], list[str]]:
     """The other plain values of a record, kept as metadata; and further tags."""
     used = set(found.values()) - ({found["source"]} if "source" in found and "evidence" not in found else set())
     metadata: dict[str, Scalar] = {}
@@ -216,7 +231,7 @@ def _rest(value: Mapping[str, Any], found: Mapping[str, str]) -> tuple[dict[str,
         role = role_of(key)[0]
         if role == "tags" and key != found.get("tags") and isinstance(one, str):
             tags.append(one)
-        elif key not in used and isinstance(one, str | int | float) and len(str(one)) <= _METADATA:
+        elif key not in used and one != question and isinstance(one, str | int | float) and len(str(one)) <= _METADATA:
             metadata[key] = one
     given = value.get(found.get("metadata", ""))
     if isinstance(given, Mapping):

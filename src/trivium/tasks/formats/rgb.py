@@ -13,9 +13,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from trivium.errors import UsageError
-from trivium.tasks.records import Malformed, Problem, read_records
+from trivium.tasks.records import Malformed, Problem, Record, read_records
+from trivium.tasks.sheet import Sheet
 from trivium.tasks.values import Alternatives, need, parts, text, texts
 from trivium.text.language import detect
+from trivium.types import Gold
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,3 +108,27 @@ def _numbered(record: Mapping[str, Any]) -> tuple[Alternatives, ...]:
 
 def _passages(value: list[Any]) -> tuple[str, ...]:
     return tuple(filter(None, (text(passage) for passage in value)))
+
+
+def read_rgb_record(record: Record, sheet: Sheet) -> None:
+    """Read a row as a question: its positive and negative passages are documents, its false ones are not."""
+    row = rgb_row(record.value)
+    name = row.id or sheet.short(row.question)
+    gold = []
+    for group in row.positive:
+        for passage in group:
+            source = sheet.passage(passage, f"{name}/positive/{sheet.short(passage)}", language=row.language)
+            gold.append(Gold(source, passage))
+    for passage in row.negative:
+        sheet.passage(passage, f"{name}/negative/{sheet.short(passage)}", language=row.language)
+    words = {one for part in row.parts for one in part}
+    holding = [one for one in gold if any(word.lower() in one.text.lower() for word in words)]
+    sheet.example(
+        row.question,
+        id=row.id,
+        evidence=holding or gold,
+        parts=row.parts,
+        tags=("rgb", row.kind),
+        language=row.language,
+        metadata={"hallucinated": row.false_answers[0] if row.false_answers else ""},
+    )

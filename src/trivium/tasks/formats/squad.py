@@ -40,7 +40,12 @@ def read_squad(record: Record, sheet: Sheet) -> None:
         marked = [{"text": t, "answer_start": s} for t, s in zip(answers["text"], answers["answer_start"], strict=True)]
         one = {"id": value.get("id"), "question": value["question"], "answers": marked, "is_impossible": not marked}
         title = text(value.get("title"))
-        _paragraph(sheet, {"context": value["context"], "qas": [one]}, title, f"{title or 'passage'}/{_short(value)}")
+        _paragraph(
+            sheet,
+            {"context": value["context"], "qas": [one]},
+            title,
+            f"{title or 'passage'}/{sheet.short(str(value['context']))}",
+        )
         return
     title = text(value.get("title")) or text(value.get("id", value.get("context_id")))
     if "qas" in value:
@@ -50,13 +55,6 @@ def read_squad(record: Record, sheet: Sheet) -> None:
         with sheet.at(f"{record.where}.paragraphs[{number}]"):
             name = title or text(paragraph.get("document_id", paragraph.get("id"))) or record.where
             _paragraph(sheet, paragraph, title, f"{name}/{number}")
-
-
-def _short(value: Mapping[str, Any]) -> str:
-    """A name for a passage that has none, which questions on the same passage share."""
-    import hashlib
-
-    return hashlib.blake2b(str(value["context"]).encode("utf-8", "surrogatepass"), digest_size=4).hexdigest()
 
 
 def _paragraph(sheet: Sheet, paragraph: Mapping[str, Any], title: str, label: str) -> None:
