@@ -10,6 +10,7 @@ TriviumError
 │   ├── ModelNotFound      a model's file is neither here nor fetchable; lists the ways to provide it
 │   ├── ChecksumError      a file is not the one that was pinned
 │   ├── ContextOverflow    the prompt is too long; carries `tokens` and `limit`
+│   ├── JudgeError         a judge gave no usable verdict; carries `reason`
 │   └── RemoteError        an endpoint failed for good; carries `status`
 └── StoreError             the knowledge base itself
     ├── StoreNotFound      there is no knowledge base at this place
@@ -98,6 +99,14 @@ class ContextOverflow(ModelError):
             f"The prompt has {tokens} tokens and the model reads {limit}: {tokens - limit} too many.",
             "Ask a shorter question, show fewer passages (--k), or use a model with a longer context.",
         )
+
+
+class JudgeError(ModelError):
+    """A judge gave no usable verdict."""
+
+    def __init__(self, judge: str, reason: str) -> None:
+        self.reason = reason
+        super().__init__(f"The judge {judge} gave no usable verdict: {reason}.", "It counts as a failure, not a score.")
 
 
 class RemoteError(ModelError):
