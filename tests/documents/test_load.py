@@ -82,7 +82,7 @@ def test_map_reads_only_a_little_ahead(tmp_path: Path, loader: Loader) -> None:
 
     results = loader.map(files())
     next(results)
-    assert taken <= 2 * loader.workers + 2
+    assert taken <= (2 * loader.workers + 1) * 64
     results.close()  # type: ignore[attr-defined]
 
 
@@ -145,6 +145,27 @@ def test_a_worker_that_dies_is_replaced_and_its_file_reported(how: signal.Signal
         found = reason(loader, tmp_path / "slow.csv")
         assert ("memory" if how == signal.SIGKILL else how.name) in found
         assert loader.load(tmp_path / "a.txt").document.text == "x"
+
+
+def test_a_death_among_small_files_costs_only_the_guilty_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Small files share a request: those answered before the death stay, those after it go to another worker."""
+    for number in range(150):
+        (tmp_path / f"{number:03d}.txt").write_text(f"text {number}")
+    dying = """
+import os, sys
+sys.path.append(sys.argv[1])
+from trivium.documents import worker
+parse = worker.parse
+worker.parse = lambda data, name, **rest: os.abort() if name in ("050.txt", "051.txt") else parse(data, name, **rest)
+worker.main()
+"""
+    monkeypatch.setattr(pool, "_COMMAND", dying)
+    with Loader(workers=2) as loader:
+        results = {path.stem: result for path, result in loader.map(sorted(tmp_path.iterdir()))}
+    failed = {name: result.reason for name, result in results.items() if isinstance(result, DocumentError)}
+    assert failed == dict.fromkeys(("050", "051"), "its parser crashed (SIGABRT)")
+    texts = {name: result.document.text for name, result in results.items() if isinstance(result, Loaded)}
+    assert texts == {f"{n:03d}": f"text {n}" for n in range(150) if n not in (50, 51)}
 
 
 def test_close_ends_the_workers_also_those_at_work(tmp_path: Path) -> None:

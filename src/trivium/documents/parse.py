@@ -12,8 +12,8 @@ from trivium.documents.clean import clean
 from trivium.documents.decode import decode
 from trivium.documents.limits import Limits
 from trivium.documents.parts import Part, Reading, Unreadable, assemble
-from trivium.documents.readers import book, image, mail, office, pdf, plain, slides, tabular, web, words
 from trivium.documents.readers import data as data_reader
+from trivium.documents.readers import plain, tabular, web
 from trivium.documents.sniff import BY_EXTENSION, MEDIA_TYPES, extension_of, sniff
 from trivium.text.language import detect
 from trivium.types import Document
@@ -78,23 +78,38 @@ def _read(data: bytes, kind: str, name: str, limits: Limits, ocr: Ocr) -> Readin
     """Hand the data to the reader of its kind."""
     if kind in _ZIPPED:
         check_archive(data, limits)
-    if kind == "pdf":
-        return pdf.read_pdf(data, ocr=ocr != "never")
-    if kind == "docx":
-        return words.read_words(data)
-    if kind == "pptx":
-        return slides.read_slides(data)
-    if kind == "epub":
-        return book.read_book(data)
-    if kind == "eml":
-        return mail.read_mail(data)
-    if kind == "image":
-        if ocr == "never":
-            raise Unreadable("it is a picture, and reading pictures is switched off")
-        return image.read_image(data)
     if kind in _TEXT_READERS:
         return _read_text(data, kind, name)
-    return office.read_office(data, kind)
+    # Imported at their first use: most folders hold few kinds, and each worker process pays for what it imports.
+    if kind == "pdf":
+        from trivium.documents.readers.pdf import read_pdf
+
+        return read_pdf(data, ocr=ocr != "never")
+    if kind == "image":
+        from trivium.documents.readers.image import read_image
+
+        if ocr == "never":
+            raise Unreadable("it is a picture, and reading pictures is switched off")
+        return read_image(data)
+    if kind == "docx":
+        from trivium.documents.readers.words import read_words
+
+        return read_words(data)
+    if kind == "pptx":
+        from trivium.documents.readers.slides import read_slides
+
+        return read_slides(data)
+    if kind == "epub":
+        from trivium.documents.readers.book import read_book
+
+        return read_book(data)
+    if kind == "eml":
+        from trivium.documents.readers.mail import read_mail
+
+        return read_mail(data)
+    from trivium.documents.readers.office import read_office
+
+    return read_office(data, kind)
 
 
 def _read_text(data: bytes, kind: str, name: str) -> Reading:

@@ -1,4 +1,4 @@
-"""One worker process, asked one file at a time, ended when a file takes too long."""
+"""One worker process, asked for a few files at a time, ended when one of them takes too long."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from trivium.documents.limits import Limits
-from trivium.documents.parts import Unreadable
 from trivium.documents.worker import memory_reason
 
 _ROOT = str(Path(__file__).parents[2])
@@ -31,6 +33,8 @@ _OUT_OF_MEMORY = ("memory allocation of", "MemoryError", "bad_alloc", "out of me
 _GRACE = 5.0
 """Seconds beyond the limit, for starting the process and passing the text on."""
 
+CLOSED = "the loader was closed before it was read"
+
 
 class Worker:
     """A process that loads files. It is started by the first request and can be used until `alive` is false."""
@@ -39,30 +43,55 @@ class Worker:
         self._process: subprocess.Popen[bytes] | None = None
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (open as long as the worker)
         self._late = False
+        self._began = 0.0
         self.alive = True
 
-    def ask(self, request: dict[str, Any], limits: Limits) -> dict[str, Any]:
-        """Return the answer to one request.
+    def ask(self, files: Sequence[tuple[str, str]], limits: Limits, ocr: str) -> Iterator[dict[str, Any]]:
+        """Yield the answer for each file, given as its path and its name, in their order.
 
-        Raises:
-            Unreadable: the file took too long, or the process died of it; the worker is then no longer alive.
+        The process dies, or asks to be replaced, at the file answered last: then `alive` is false, and those after
+        it have no answer.
         """
+        if not self.alive:
+            yield {"reason": CLOSED}
+            return
         process = self._process or self._start()
-        timer = threading.Timer(limits.seconds + _GRACE, self._end_late)
-        timer.daemon = True
-        timer.start()
+        request = {"files": files, "limits": asdict(limits), "ocr": ocr}
+        line = json.dumps(request).encode("ascii") + b"\n"
+        self._began = time.monotonic()
+        ended = threading.Event()
+        threading.Thread(target=self._watch, args=(ended, limits.seconds + _GRACE), daemon=True).start()
         try:
-            line = _exchange(process, json.dumps(request).encode("ascii") + b"\n")
+            for _ in files:
+                answer = self._answer(process, line, limits)
+                line = b""
+                if answer.get("retire"):
+                    self.close()
+                yield answer
+                if not self.alive:
+                    return
+                self._began = time.monotonic()
         finally:
-            timer.cancel()
+            ended.set()
+
+    def _answer(self, process: subprocess.Popen[bytes], request: bytes, limits: Limits) -> dict[str, Any]:
+        """Return the next answer; where the process dies of the file, the reason is."""
+        line = _exchange(process, request)
         if not line.endswith(b"\n"):
             reason = self._cause_of_death(process, limits)
             self.close()
-            raise Unreadable(reason)
+            return {"reason": reason}
         answer: dict[str, Any] = json.loads(line)
-        if answer.get("retire"):
-            self.close()
         return answer
+
+    def _watch(self, ended: threading.Event, seconds: float) -> None:
+        """Kill the process when it has been at one file for so long."""
+        while not ended.wait(max(0.01, self._began + seconds - time.monotonic())):
+            if time.monotonic() - self._began >= seconds:
+                self._late = True
+                if (process := self._process) is not None:
+                    process.kill()
+                return
 
     def close(self) -> None:
         """End the process, whatever it is doing. May be called from any thread, and again."""
@@ -85,16 +114,14 @@ class Worker:
             stderr=self._errors,
             env={**os.environ, **_ENVIRONMENT},
         )
+        if not self.alive:  # closed by another thread just now
+            self._process.kill()
         return self._process
-
-    def _end_late(self) -> None:
-        self._late = True
-        process = self._process
-        if process is not None:
-            process.kill()
 
     def _cause_of_death(self, process: subprocess.Popen[bytes], limits: Limits) -> str:
         """Say why the process ended without an answer."""
+        if not self.alive:
+            return CLOSED
         if self._late:
             return f"it took longer than {limits.seconds:,.0f} s to be parsed (seconds)"
         status = process.wait()
@@ -109,12 +136,13 @@ class Worker:
 
 
 def _exchange(process: subprocess.Popen[bytes], line: bytes) -> bytes:
-    """Send one line and return the line that answers it; what comes from a process that dies has no line end."""
+    """Send what there is to send and return the next line; what comes from a process that dies has no line end."""
     if process.stdin is None or process.stdout is None:
         return b""
     try:
-        process.stdin.write(line)
-        process.stdin.flush()
+        if line:
+            process.stdin.write(line)
+            process.stdin.flush()
         return process.stdout.readline()
     except (OSError, ValueError):  # the pipe broke, or was closed by another thread
         return b""

@@ -1,7 +1,8 @@
 """The process that reads and parses files for the program, so that a hostile one can only take this process down.
 
-Run as `python -c "...; main()"` by `pool.Worker`. Requests and answers are lines of JSON: what comes back from the
-process that touched a hostile file is plain data, nothing that could run.
+Run as `python -c "...; main()"` by `pool.Worker`. A request is a line of JSON that names one or more files, and each
+file is answered by a line of its own: what comes back from the process that touched a hostile file is plain data,
+nothing that could run.
 """
 
 from __future__ import annotations
@@ -10,11 +11,12 @@ import json
 import os
 import signal
 import sys
-from dataclasses import asdict
+from dataclasses import fields
 from typing import IO, Any
 
 from trivium.documents.files import read_file
 from trivium.documents.limits import MEGABYTE, Limits
+from trivium.documents.parse import Ocr, parse
 from trivium.documents.parts import Unreadable
 
 _RETIRE_AT = 700 * MEGABYTE
@@ -29,21 +31,29 @@ def main() -> None:
     os.dup2(2, 1)
     for line in sys.stdin.buffer:
         request = json.loads(line)
-        _answer(answers, handle(request))
+        limits = Limits(**request["limits"])
+        for path, name in request["files"]:
+            _answer(answers, handle(path, name, limits, request["ocr"]))
 
 
 def _answer(answers: IO[bytes], answer: dict[str, Any]) -> None:
-    answers.write(json.dumps(answer, ensure_ascii=False).encode("utf-8", "replace") + b"\n")
+    line = json.dumps(answer, ensure_ascii=False, default=_fields)
+    answers.write(line.encode("utf-8", "replace") + b"\n")
     answers.flush()
 
 
-def handle(request: dict[str, Any]) -> dict[str, Any]:
-    """Return the answer to one request: the document and its fingerprint, or the reason against it."""
-    limits = Limits(**request["limits"])
+def _fields(value: Any) -> dict[str, Any]:
+    return {field.name: getattr(value, field.name) for field in fields(value)}
+
+
+def handle(path: str, name: str, limits: Limits, ocr: Ocr) -> dict[str, Any]:
+    """Return the answer for one file: the document and its fingerprint, or the reason against it."""
     limited = limit_memory(limits)
     limit_processor(limits)
     try:
-        return {**_load(request, limits), "retire": resident() > _RETIRE_AT}
+        data, fingerprint = read_file(path, max_bytes=limits.max_bytes)
+        document = parse(data, name, limits=limits, ocr=ocr)
+        return {"document": document, "fingerprint": fingerprint, "retire": resident() > _RETIRE_AT}
     except Unreadable as error:
         return {"reason": str(error), "retire": resident() > _RETIRE_AT}
     except MemoryError:
@@ -56,14 +66,6 @@ def handle(request: dict[str, Any]) -> dict[str, Any]:
     finally:
         if limited:
             limit_memory(None)
-
-
-def _load(request: dict[str, Any], limits: Limits) -> dict[str, Any]:
-    from trivium.documents.parse import parse
-
-    data, fingerprint = read_file(request["path"], max_bytes=limits.max_bytes)
-    document = parse(data, request["name"], limits=limits, ocr=request["ocr"])
-    return {"document": asdict(document), "fingerprint": asdict(fingerprint)}
 
 
 def memory_reason(limits: Limits) -> str:

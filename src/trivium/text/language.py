@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections import Counter
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 
 from trivium.text.normalise import normalise
@@ -72,6 +72,7 @@ _HAN_PER_WORD = 1.5
 _UNSPACED = ("Han", "Hiragana", "Katakana", "Thai", "Lao", "Khmer", "Myanmar")
 
 
+@lru_cache(maxsize=4096)
 def _script(character: str) -> str:
     point = ord(character)
     at = bisect_right(_STARTS, point) - 1
