@@ -11,7 +11,7 @@ from dataclasses import replace
 from trivium.tasks.records import Malformed, Problem
 from trivium.tasks.values import Alternatives, join
 from trivium.text.language import detect
-from trivium.types import Document, Example, Gold, Scalar
+from trivium.types import Document, Example, Gold, Heading, Scalar
 
 _KANA = re.compile(r"[぀-ヿ]")
 _HAN = re.compile(r"[㐀-鿿]")
@@ -199,8 +199,18 @@ class Sheet:
         return tuple(found)
 
     def documents(self) -> tuple[Document, ...]:
-        """Return the set's own passages."""
-        return tuple(self._documents.values())
+        """Return the set's own passages, each under its title as a heading, where it has one."""
+        return tuple(_under_title(document) for document in self._documents.values())
+
+
+def _under_title(document: Document) -> Document:
+    """A document whose text begins with its title: many a passage does not say whom or what it is about."""
+    title = " ".join(document.title.split())
+    if not title or document.text.startswith(title):
+        return document
+    line = f"# {title}"
+    heading = Heading(1, title, 0, len(line))
+    return replace(document, text=f"{line}\n\n{document.text}", headings=(heading,))
 
 
 def _language(question: str, latin: str) -> str:
