@@ -92,7 +92,7 @@ def show_citation(screen: Screen, citation: Citation) -> None:
 
     head = Text.assemble((f"[{citation.marker}] ", "bold cyan"), _where(citation.source, citation.page))
     screen.out.print(head, soft_wrap=True)
-    quote = _one_line(citation.quote, _QUOTE)
+    quote = one_line(citation.quote, _QUOTE)
     if screen.out.is_terminal:
         screen.out.print(Padding(Text(f"“{quote}”", style="dim"), (0, 0, 0, 4)))
     else:
@@ -108,7 +108,7 @@ def show_hits(screen: Screen, hits: Sequence[Hit]) -> None:
         where, how = _where(hit.chunk.source, hit.chunk.page), f"  {hit.score:.3f}  {'+'.join(hit.found_by)}"
         head = Text.assemble((f"{number}. ", "bold cyan"), where, (how, "dim"))
         screen.out.print(head, soft_wrap=True)
-        snippet = _one_line(hit.chunk.text, _SNIPPET)
+        snippet = one_line(hit.chunk.text, _SNIPPET)
         if screen.out.is_terminal:
             screen.out.print(Padding(Text(snippet), (0, 0, 0, 4)))
         else:
@@ -125,6 +125,7 @@ def _where(source: str, page: int | None) -> str:
     return near(source) if page is None else f"{near(source)}, page {page}"
 
 
-def _one_line(text: str, limit: int) -> str:
+def one_line(text: str, limit: int) -> str:
+    """Return the beginning of a text on one line, with an ellipsis where it is cut."""
     line = " ".join(text.split())
     return line if len(line) <= limit else line[:limit].rstrip() + " …"

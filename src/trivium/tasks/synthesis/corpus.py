@@ -33,7 +33,10 @@ _UNIT = (
     r"(?:\s?(?:%|percent|million|billion|thousand|years?|months?|weeks?|days?|hours?|minutes?|seconds?|dollars?|"
     r"euros?|km|kilometers?|kilometres?|miles?|meters?|metres?|feet|kg|tons?|tonnes?|people|GB|MB)\b|°C|%)?"
 )
-_HAN_UNIT = r"(?:[年月日号个名位人次种座部届层米里克吨岁度条件台家天周点分秒元%％]|[个百千万亿]+[年月日个名位人次种米里克吨岁元]?|公里|平方公里|小时|分钟)?"
+_HAN_UNIT = (
+    r"(?:[年月日号个名位人次种座部届层米里克吨岁度条件台家天周点分秒元%％]|[个百千万亿]+[年月日个名位人次种米里克吨岁元]?|"
+    r"公里|平方公里|小时|分钟)?"
+)
 _ANSWERS = (
     re.compile(rf"(?<![\w.,-])[$€£¥]?\d+(?:[.,:]\d+)*{_UNIT}(?![\w-]|[.,]\d)"),
     re.compile(rf"(?<![\d.])\d+(?:[.,]\d+)*{_HAN_UNIT}(?:\d+月(?:\d+日)?)?(?=[\u3400-\u9fff，。；、）)]|$)"),
@@ -46,9 +49,7 @@ _ANSWERS = (
     ),
 )
 _NAME = re.compile(r"(?<![\w-])[A-Z][\w'’-]*[a-z](?:(?: (?:of|de|von|van))? [A-Z][\w'’-]*[a-z])*(?![\w-])")
-_NOT_NAMES = frozenset(
-    "What When Which Who Whom Whose Where Why How In On At Of By The A An During To From For".split()
-)
+_NOT_NAMES = re.compile(r"What|When|Which|Who|Whom|Whose|Where|Why|How|The|An?|In|On|At|Of|By|During|To|From|For")
 _MARKS = re.compile(r"[*_`#|>\[\]]+|\(https?://[^)]*\)")
 
 
@@ -207,7 +208,7 @@ def _usable(text: str) -> bool:
 
 def _sections(document: Document) -> Iterator[Section]:
     title = title_of(document)
-    ends = [heading.start for heading in document.headings[1:]] + [len(document.text)]
+    ends = [heading.start for heading in document.headings[1:]] + [len(document.text)] * bool(document.headings)
     blocks = [(block.start, block.end) for block in document.blocks]
     for heading, end in zip(document.headings, ends, strict=True):
         name = " ".join(_MARKS.sub(" ", heading.title).split())
@@ -248,7 +249,7 @@ def spans_of_names(text: str) -> list[str]:
     found = []
     for match in _NAME.finditer(text):
         words = match.group().split()
-        while words and (words[0] in _NOT_NAMES or words[0].casefold() not in known and len(words) > 1):
+        while words and (_NOT_NAMES.fullmatch(words[0]) or (words[0].casefold() not in known and len(words) > 1)):
             words = words[1:]
         if words and any(word.casefold() in known for word in words):
             found.append(" ".join(words))
