@@ -20,6 +20,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from trivium.evaluate.failure import wording
+from trivium.evaluate.failure.corpus import known_answers
 from trivium.evaluate.failure.journey import Journey, follow
 from trivium.evaluate.failure.kinds import Failure, Holder, Holders, Rank, Sure
 from trivium.evaluate.failure.place import Place, place_of
@@ -47,7 +48,7 @@ class _Case:
     def known(self) -> tuple[str, ...]:
         """The known answers, of the parts that are lacking where there are parts."""
         parts = [alternative for part in self.lacking if part is not None for alternative in self.example.parts[part]]
-        return tuple(parts) or self.example.answers
+        return tuple(parts) or known_answers(self.example)
 
     @property
     def texts(self) -> list[str]:
@@ -136,7 +137,7 @@ def _in_wrong_form(example: Example, said: str, scores: Mapping[str, float | Non
     if example.parts:
         there = all(holds_answer(said, part) for part in example.parts)
     else:
-        there = holds_answer(said, example.answers)
+        there = holds_answer(said, known_answers(example))
     if not there:
         return None
     if example.format and scores.get("format") == 0.0:
@@ -145,9 +146,11 @@ def _in_wrong_form(example: Example, said: str, scores: Mapping[str, float | Non
             f"The answer is in “{_short(said)}”, but its form is not {example.format!r}.",
             {"format": example.format},
         )
-    others = [choice for choice in example.choices if not holds_answer(choice, example.answers)]
-    if named := [choice for choice in others if holds_answer(said, [choice])]:
-        return Failure("FP6", f"It names several choices: {', '.join(named)} too.", {"how": "too specific"})
+    if example.choices:
+        others = [choice for choice in example.choices if choice not in known_answers(example)]
+        named = [choice for choice in others if holds_answer(said, [choice])]
+        too = f"It names several choices: {', '.join(named)} too."
+        return Failure("FP6", too, {"how": "too general", "why": too}) if named else None
     return Failure(
         "FP6",
         f"A known answer stands in it, among {len(said)} characters of other things.",
@@ -209,19 +212,27 @@ def _from_the_prompt(case: _Case) -> Failure:
         return Failure("FP4", f"{case.place.evidence} The system refused.", {**detail, "refused": True})
     if failure := _incomplete(case, detail):
         return failure
+    cut = case.journey.details.get("generate", {}).get("finish") == "length"
+    if not cut and (failure := _inexact(case, detail)):
+        return failure
+    more = " It was cut off at the token limit." if cut else ""
+    evidence = f"{case.place.evidence} The answer is “{_short(said)}”.{more}"
+    kept = {"form_kept": False} if example.format and case.scores.get("format") == 0.0 else {}
+    return Failure("FP4", evidence, {**detail, **kept, **({"finish": "length"} if cut else {})})
+
+
+def _inexact(case: _Case, detail: Mapping[str, object]) -> Failure | None:
+    """The right thing in other letters, or more or less exactly."""
+    said, example = case.said, case.example
     if script := wording.other_script(said, example.question, case.known):
         return Failure("FP5", f"“{_short(said)}” has no {script} letters.", {**detail, "format": script}, "likely")
     if why := wording.too_general(said, case.known, example.question, case.texts):
         evidence = f"“{_short(said)}” is too general: {why}."
         return Failure("FP6", evidence, {**detail, "how": "too general", "why": why}, "likely")
-    if why := wording.too_specific(said, case.known, case.texts):
+    if why := wording.too_specific(said, case.known, example.question, case.texts):
         evidence = f"“{_short(said)}” is too specific: {why}."
         return Failure("FP6", evidence, {**detail, "how": "too specific", "why": why}, "likely")
-    cut = case.journey.details.get("generate", {}).get("finish") == "length"
-    more = " It was cut off at the token limit." if cut else ""
-    evidence = f"{case.place.evidence} The answer is “{_short(said)}”.{more}"
-    kept = {"form_kept": False} if example.format and case.scores.get("format") == 0.0 else {}
-    return Failure("FP4", evidence, {**detail, **kept, **({"finish": "length"} if cut else {})})
+    return None
 
 
 def _incomplete(case: _Case, detail: Mapping[str, object]) -> Failure | None:
@@ -233,7 +244,7 @@ def _incomplete(case: _Case, detail: Mapping[str, object]) -> Failure | None:
         lacks = "; ".join(" or ".join(parts[place][:2]) for place in case.lacking if place is not None)
         evidence = f"{len(have)} of {len(parts)} parts are there; it lacks {lacks}, which the model was shown."
         return Failure("FP7", evidence, {**detail, "have": have, "lacks": list(case.lacking)})
-    have_items, lack_items = wording.some_items(case.said, case.example.answers)
+    have_items, lack_items = wording.some_items(case.said, case.known)
     if have_items:
         evidence = f"It has {', '.join(have_items)} and lacks {', '.join(lack_items)}."
         return Failure("FP7", evidence, {**detail, "have": list(have_items), "lacks": list(lack_items)}, "likely")

@@ -2,8 +2,9 @@
 
 The rules (those of `trivium.evaluate.relevance` for words):
 
-- A chunk that holds gold evidence, and in it one of the answers, is a holder. The evidence counts wherever its words
-  stand: a copy of it in another document serves the reader as well.
+- A chunk that holds gold evidence, and in it one of the answers, is a holder. A copy of the evidence in another
+  document serves the reader as well: the same words in a row, or nearly all of them (`COPIED`) beside the question's
+  (an encyclopedia has many sentences of one mould, which differ in the name alone).
 - Where none of the chunks with the evidence has the answer's words (the answer is "yes", or in other words), those
   with the evidence are the holders.
 - Where no gold evidence is known, or none of it is stored, a chunk is a holder if an answer stands in a sentence that,
@@ -24,6 +25,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from trivium.evaluate.failure.kinds import Holder, Holders
+from trivium.evaluate.metrics.answers import right_choices
 from trivium.evaluate.metrics.normal import CJK, holds, loose
 from trivium.evaluate.relevance import SHARE, holds_answer, overlaps, same_source
 from trivium.text.content import Words, content_terms, share
@@ -37,6 +39,10 @@ ALONE = 0.5
 """The share of the question's telling words that must stand near an answer, where no evidence is known."""
 ELSEWHERE = 0.8
 """The same where the evidence is known and not stored: what is left must be as good as it."""
+COPIED = 0.8
+"""The share of the evidence's words, in runs of three, that a chunk of another document must have."""
+_LONG = 12
+"""Runs of three words from which a piece of evidence, as it stands, is no stock phrase."""
 _BARE = frozenset(["yes", "no", "true", "false", "both", "neither", "是", "否", "不是", "对", "错", "有", "没有"])
 """Answers that are judgements: their words stand anywhere and prove nothing."""
 _MOST_COMPARED = 400
@@ -80,7 +86,7 @@ def holders_in(chunks: Iterable[Chunk]) -> Holders:
         if example.parts:
             several = [_holders(texts, example, part, place) for place, part in enumerate(example.parts)]
             return [holder for found in several for holder in found]
-        return _holders(texts, example, example.answers, None)
+        return _holders(texts, example, known_answers(example), None)
 
     return look
 
@@ -102,9 +108,21 @@ def unheld(examples: Iterable[Example], corpus: Holders) -> list[str]:
     return missing
 
 
+def known_answers(example: Example) -> tuple[str, ...]:
+    """Return the known answers in words: of a multiple choice whose key is a letter, the choice that it means."""
+    if not example.choices:
+        return example.answers
+    meant = right_choices(example.answers, example.choices)
+    return tuple(example.choices[number] for number in sorted(meant)) or example.answers
+
+
 def _holders(texts: _Texts, example: Example, answers: Sequence[str], part: int | None) -> list[Holder]:
     words = [answer for answer in answers if loose(answer) and loose(answer) not in _BARE]
-    proving = [(place, gold, at) for place, gold in enumerate(example.evidence) for at in texts.with_evidence(gold)]
+    proving = [
+        (place, gold, at)
+        for place, gold in enumerate(example.evidence)
+        for at in texts.with_evidence(gold, example.question)
+    ]
     held = [
         Holder(texts.chunks[at], spans, part, gold=(place,))
         for place, gold, at in proving
@@ -217,26 +235,40 @@ class _Texts:
         order = np.argsort(keys, kind="stable")
         return keys[order], owner[order], counts
 
-    def with_evidence(self, gold: Gold) -> list[int]:
+    def with_evidence(self, gold: Gold, question: str) -> list[int]:
         """Return the places of the chunks that hold a piece of evidence."""
         evidence = loose(gold.text)
+        own = {at for at, chunk in enumerate(self.chunks) if gold.source and same_source(chunk.source, gold.source)}
         if not evidence:
-            return [
-                at for at, chunk in enumerate(self.chunks) if gold.source and same_source(chunk.source, gold.source)
-            ]
-        found = set(self._containing(evidence))
-        keys, owner, counts = self._runs
+            return sorted(own)
         wanted = _run_hashes(evidence)
-        if len(wanted) and len(keys):
-            low, high = np.searchsorted(keys, wanted, "left"), np.searchsorted(keys, wanted, "right")
-            spans = [owner[a:b] for a, b in zip(low, high, strict=True) if b > a]
-            common = np.bincount(np.concatenate(spans), minlength=len(counts)) if spans else np.zeros(len(counts))
+        found = {
+            at
+            for at in self._containing(evidence)
+            if at in own or not gold.source or len(wanted) >= _LONG or self._asked_of(at, question)
+        }
+        keys, owner, counts = self._runs
+        low, high = np.searchsorted(keys, wanted, "left"), np.searchsorted(keys, wanted, "right")
+        spans = [owner[a:b] for a, b in zip(low, high, strict=True) if b > a]
+        if spans:
+            common = np.bincount(np.concatenate(spans), minlength=len(counts))  # (chunks,)
             # A run covers at most three tokens: fewer common runs than this cannot cover the share that is wanted.
-            least = SHARE * np.minimum(len(wanted), counts) / _RUN
-            likely = np.flatnonzero((common >= least) & (common > 0))
+            smaller = np.minimum(len(wanted), counts)
+            likely = np.flatnonzero((common >= SHARE * smaller / _RUN) & (common > 0))
             likely = likely[np.argsort(-common[likely], kind="stable")][:_MOST_COMPARED]
-            found.update(int(at) for at in likely if overlaps(self.chunks[at].text, gold.text))
+            for at in map(int, likely):
+                if at in own or not gold.source:
+                    holding = overlaps(self.chunks[at].text, gold.text)
+                else:
+                    holding = common[at] >= COPIED * smaller[at] >= 1 and self._asked_of(at, question)
+                if holding:
+                    found.add(at)
         return sorted(found)
+
+    def _asked_of(self, at: int, question: str) -> bool:
+        """Whether a chunk has nearly all of the question's telling words: sentences of one mould differ in those."""
+        weights = dict.fromkeys(content_terms(question), 1.0)
+        return share(weights, Words(self.chunks[at].text, *self.chunks[at].headings)) >= ELSEWHERE
 
     def with_answer(self, answers: Sequence[str], terms: Sequence[str], least: float) -> list[int]:
         """Return the places of the chunks that hold an answer and may hold `least` of the terms (by their beginnings).

@@ -74,9 +74,9 @@ def follow(answer: Answer) -> Journey:
             _lose(journey, id, "passages" if id in over else "budget")
         if "shown" in detail:
             journey.shown = journey.shown if journey.shown is not None else {}
-            for id, start, end in _rows(detail["shown"]):
-                if isinstance(start, int) and isinstance(end, int):
-                    journey.shown.setdefault(document_of(str(id)), []).append((start, end))
+            for row in _rows(detail["shown"]):
+                if len(row) == 3 and isinstance(row[1], int) and isinstance(row[2], int):
+                    journey.shown.setdefault(document_of(str(row[0])), []).append((row[1], row[2]))
         if step.name.startswith(SEARCH):
             journey.traced = True
             journey.wanted = _number(detail.get("wanted")) or journey.wanted

@@ -25,7 +25,7 @@ DEEP = 200
 _LISTED = 10
 """Hits that a system without a trace is taken to keep."""
 _FAR = 2
-"""A fused list is to blame where an arm had a chunk among the hits wanted and fusion put it this many times as low."""
+"""Fusion is to blame where an arm alone would have kept a chunk, and fusion put it this many times as low."""
 _WORDS = {
     "dedupe": "dropped as a repeat of a better one",
     "rerank": "put too low by the reranker",
@@ -240,18 +240,18 @@ def _ranks(deep: Sequence[Hit], holders: Sequence[Holder]) -> list[tuple[int, Hi
 
 
 def _lost_in_fusion(deep: Sequence[Hit], hit: Hit, fused: int, journey: Journey) -> tuple[str, int] | None:
-    """Return the arm that had a chunk among the hits wanted, with its rank there, where fusion put it far lower."""
-    wanted = journey.wanted
-    if fused <= max(_FAR * wanted, _LISTED):
+    """Return the arm that alone would have kept a chunk, with its rank there, where fusion put it far lower.
+
+    With a k of very few hits every list is cut where ranks still differ by chance: that is the k's fault.
+    """
+    if fused <= max(journey.wanted, _LISTED) or len({name for other in deep for name in other.found_by}) < 2:
         return None
     for arm in hit.found_by:
-        if len({name for other in deep for name in other.found_by}) < 2:
-            return None
         score = hit.scores.get(arm)
         if score is None:
             continue
         own = 1 + sum(other.scores.get(arm, float("-inf")) > score for other in deep)
-        if own <= wanted:
+        if own <= journey.kept and fused > _FAR * own:
             return arm, own
     return None
 

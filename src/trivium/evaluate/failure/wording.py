@@ -28,6 +28,8 @@ _INDEFINITE_HAN = re.compile(r"^(?:是)?(?:一[个位名种家座所条件项场
 _ITEM_BORDER = re.compile(r"\s*(?:[,;，；、/]|\band\b|\bor\b|&|以及|和|与|及|或)\s*")
 _JOINED = re.compile(r"\band\b|&|、|;|；|以及|和|与|及")
 _LEAST_HAN = 2
+_LEAST_LETTERS = 4
+_HAN = re.compile(f"[{CJK}]")
 _LETTER = re.compile(r"[^\W\d_]")
 _PLACES = r"{part},? (?:in |of |near )?(?:the )?{whole}"
 _KINDS = (
@@ -57,9 +59,9 @@ def too_general(said: str, answers: Sequence[str], question: str, texts: Iterabl
     """
     if not said.strip():
         return ""
-    given, when = amounts_in(said), date_in(said)
+    given, when = amounts_in(said), _date(said, question)
     for answer in answers:
-        if (full := date_in(answer)) is not None and when is not None and when.coarser(full):
+        if (full := _date(answer, question)) is not None and when is not None and when.coarser(full):
             return f"“{_short(said)}” is “{answer}” less exactly"
         if _one_rounds(given, amounts_in(answer)) and not _dated(when, full):
             return f"“{_short(said)}” is “{answer}” rounded"
@@ -75,7 +77,7 @@ def too_general(said: str, answers: Sequence[str], question: str, texts: Iterabl
     return next((why for text in texts for answer in answers if (why := _kind_of(said, answer, text))), "")
 
 
-def too_specific(said: str, answers: Sequence[str], texts: Iterable[str] = ()) -> str:
+def too_specific(said: str, answers: Sequence[str], question: str, texts: Iterable[str] = ()) -> str:
     """Return why an answer says more than was asked for, "" where it does not.
 
     A known answer stands inside it; a date or number that says a known one more exactly; all words of a known answer
@@ -85,10 +87,10 @@ def too_specific(said: str, answers: Sequence[str], texts: Iterable[str] = ()) -
         return ""
     if holds_answer(said, answers):
         return "a known answer stands in it, among more"
-    given, when = amounts_in(said), date_in(said)
+    given, when = amounts_in(said), _date(said, question)
     terms = frozenset(content_terms(said))
     for answer in answers:
-        if (coarse := date_in(answer)) is not None and when is not None and coarse.coarser(when):
+        if (coarse := _date(answer, question)) is not None and when is not None and coarse.coarser(when):
             return f"“{_short(said)}” is “{answer}” more exactly"
         if _one_rounds(amounts_in(answer), given) and not _dated(when, coarse):
             return f"“{answer}” is it rounded"
@@ -135,8 +137,8 @@ def some_items(said: str, answers: Sequence[str]) -> tuple[tuple[str, ...], tupl
 
 def other_script(said: str, question: str, answers: Sequence[str]) -> str:
     """Return which script an answer lacks that both the question and every known answer are written in."""
-    letters = len(_LETTER.findall(said))
-    if letters < 4:
+    letters = len(_LETTER.findall(said)) + len(_HAN.findall(said))  # a Chinese character counts two
+    if letters < _LEAST_LETTERS:
         return ""
     own = scripts(said)
     for script in ("Han", "Latin", "Cyrillic", "Hangul", "Arabic"):
@@ -145,6 +147,14 @@ def other_script(said: str, question: str, answers: Sequence[str]) -> str:
         ):
             return script
     return ""
+
+
+def _date(text: str, question: str) -> Date | None:
+    """Return the date of an answer; of "19th", where a century was asked for, that century."""
+    ordinal = re.fullmatch(r"\W*(?:the )?(\d{1,2})(?:st|nd|rd|th)\W*", normalise(text))
+    if ordinal is not None and "centur" in normalise(question):
+        return Date(century=int(ordinal[1]))
+    return date_in(text)
 
 
 def _one_rounds(rough: Sequence[float], exact: Sequence[float]) -> bool:
