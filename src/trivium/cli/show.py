@@ -69,7 +69,7 @@ def show_answer(screen: Screen, answer: Answer) -> None:
     if answer.citations:
         out.print()
     for citation in answer.citations:
-        show_citation(screen, citation)
+        show_citation(screen, citation, quoted=citation.quote in answer.text)
 
 
 def _marked(answer: Answer) -> Text:
@@ -85,13 +85,15 @@ def _marked(answer: Answer) -> Text:
     return text.append(answer.text[at:])
 
 
-def show_citation(screen: Screen, citation: Citation) -> None:
-    """Print where a citation points, and the words that stand there."""
+def show_citation(screen: Screen, citation: Citation, *, quoted: bool = False) -> None:
+    """Print where a citation points, and the words that stand there unless the answer has `quoted` them already."""
     from rich.padding import Padding
     from rich.text import Text
 
     head = Text.assemble((f"[{citation.marker}] ", "bold cyan"), _where(citation.source, citation.page))
     screen.out.print(head, soft_wrap=True)
+    if quoted:
+        return
     quote = one_line(citation.quote, _QUOTE)
     if screen.out.is_terminal:
         screen.out.print(Padding(Text(f"“{quote}”", style="dim"), (0, 0, 0, 4)))
