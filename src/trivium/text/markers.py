@@ -10,6 +10,7 @@ _MARKER = re.compile(
     r"|†L?\d*|\^\d{1,3}\^)",
     re.IGNORECASE,
 )
+_AFTER_STOP = re.compile(rf"([.!?。！？…]+)((?:{_MARKER.pattern})+)", re.IGNORECASE)
 _RANGE = re.compile(r"(\d{1,3})(?:\s*-\s*(\d{1,3}))?")
 _ENDING = re.compile(r"[.!?。！？…；;]+[\"'”’」』）)]*$")
 
@@ -17,6 +18,11 @@ _ENDING = re.compile(r"[.!?。！？…；;]+[\"'”’」』）)]*$")
 def without_markers(text: str) -> str:
     """Return the text without citation markers: `[1]`, `[1, 2]`, `【3】`, `(passage 2)`."""
     return _MARKER.sub("", text)
+
+
+def markers_before_stops(text: str) -> str:
+    """Return the text with the markers that follow a sentence's mark put before it: `months.[1]` is `months[1].`"""
+    return _AFTER_STOP.sub(lambda found: found[0] if "\n" in found[2] else found[2] + found[1], text)
 
 
 def with_markers(sentence: str, numbers: tuple[int, ...]) -> str:

@@ -14,8 +14,11 @@ sentences of one passage, and its score is that of the run that suits it best:
 - topic: an answer of a few words says nothing by itself, so its passage must speak of what was asked: the share of
   the question's terms that the run and its passage hold, put between ½ and 1. A long claim has 1.
 
-Where a claim says several things, its parts may be held by different passages; then the least part counts. With an
-embedder, a run of nearly the same meaning may stand for its words; numbers, names and denials must agree all the same.
+A claim that says several things is also scored part by part, since different passages may hold them. Its score is the
+mean of that of its least part and of the better of the two: that of the whole, that of its least part.
+
+With an embedder, a run of nearly the same meaning may stand for its words; numbers, names and denials must agree all
+the same.
 
 The rule stands where TRUE (Honovich et al. 2022, arXiv:2204.04991) puts a model of entailment; `judged.py` puts a
 chat model there.
@@ -26,7 +29,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import pairwise
 
@@ -154,15 +157,13 @@ def _aligned(claim: str, question: str, passages: tuple[Text, ...], embedder: Em
     statement, denied = _stated(claim, question)
     ground = ground_of(passages)
     whole = _best(_Claim(statement, question, ground, denied), ground, embedder)
-    parts = [part for part in statements(statement) if part.strip()]
-    if whole.score < 1 and 1 < len(parts) <= _MOST_PARTS and all(len(content_terms(part)) > 1 for part in parts):
-        least = min(
-            (_best(_Claim(part, question, ground, denied), ground, embedder) for part in parts),
-            key=lambda one: one.score,
-        )
-        if least.score > whole.score:
-            whole = least
-    return Alignment(claim, whole.score, whole.passage, whole.text, whole.conflict)
+    parts = statements(statement)
+    if whole.score == 1 or not 1 < len(parts) <= _MOST_PARTS or any(len(content_terms(part)) < 2 for part in parts):
+        return replace(whole, claim=claim)
+    found = [_best(_Claim(part, question, ground, denied), ground, embedder) for part in parts]
+    least = min(found, key=lambda one: one.score)
+    best = max(whole, least, key=lambda one: one.score)
+    return replace(best, claim=claim, score=(best.score + least.score) / 2, conflict=best.conflict or least.conflict)
 
 
 def _stated(claim: str, question: str) -> tuple[str, bool]:
@@ -225,12 +226,14 @@ def _best(claim: _Claim, ground: Ground, embedder: Embedder | None) -> Alignment
     alike = [0.0] * len(nearest)
     if embedder is not None:
         alike = cosines(claim.text, [run.text for _, _, run in nearest], embedder)
-    found = Alignment(claim.text, -1.0)
-    for (_, number, run), cosine in zip(nearest, alike, strict=True):
-        score, conflict = claim.score(run, ground.passages[number], cosine)
-        if score > found.score:
-            found = Alignment(claim.text, score, number, run.text, conflict)
-    return found
+    scored = [
+        (*claim.score(run, ground.passages[number], cosine), number, run.text)
+        for (_, number, run), cosine in zip(nearest, alike, strict=True)
+    ]
+    best = max(scored, key=lambda one: one[0])
+    # Of a claim without support, what disagrees is told of the run that is nearest in words.
+    _, conflict, number, text = best if best[0] >= SUPPORTED else scored[0]
+    return Alignment(claim.text, best[0], number, text, conflict)
 
 
 def cosines(text: str, others: Sequence[str], embedder: Embedder) -> list[float]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from trivium.evaluate.grounding.align import SUPPORTED, align, claims, is_talk
 from trivium.models.base import Embedder
-from trivium.text.markers import marker_numbers, without_markers
+from trivium.text.markers import marker_numbers, markers_before_stops, without_markers
 from trivium.text.sentences import sentence_spans
 from trivium.types import Answer, Example
 
@@ -55,17 +55,9 @@ def cited_sentences(answer: Answer) -> list[Cited]:
         return []
     quotes = {citation.marker: citation.quote for citation in answer.citations}
     known = quotes or {rank: hit.chunk.text for rank, hit in enumerate(answer.hits, start=1)}
-    sentences: list[tuple[str, list[int]]] = []
-    for start, end in sentence_spans(answer.text):
-        sentence = answer.text[start:end]
-        bare = without_markers(sentence).strip()
-        if sentences and not any(character.isalnum() for character in bare):
-            sentences[-1][1].extend(marker_numbers(sentence))
-            continue
-        opening = _opening_markers(sentence)
-        if sentences and opening:
-            sentences[-1][1].extend(marker_numbers(opening))
-        sentences.append((bare, list(marker_numbers(sentence[len(opening) if sentences else 0 :]))))
+    text = markers_before_stops(answer.text)
+    spoken = [text[start:end] for start, end in sentence_spans(text)]
+    sentences = [(without_markers(one), marker_numbers(one)) for one in spoken]
     unmarked = bool(quotes) and not any(numbers for _, numbers in sentences)
     found = [
         Cited(claim, tuple(dict.fromkeys(known[n] for n in (known if unmarked else numbers) if n in known)))
@@ -73,17 +65,6 @@ def cited_sentences(answer: Answer) -> list[Cited]:
         for claim in claims(sentence)
     ]
     return [one for one in found if not is_talk(one.claim)] or found
-
-
-def _opening_markers(sentence: str) -> str:
-    """Return the markers that open a sentence: they belong to the one before."""
-    rest = sentence
-    while rest[:1] in "[【［" and rest:
-        end = next((place for place, character in enumerate(rest) if character in "]】］"), -1)
-        if end < 0 or not marker_numbers(rest[: end + 1]):
-            break
-        rest = rest[end + 1 :].lstrip()
-    return sentence[: len(sentence) - len(rest)]
 
 
 def recall_of(sentences: Sequence[Cited], supports: Supports) -> float | None:
