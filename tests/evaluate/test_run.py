@@ -297,11 +297,11 @@ def test_a_system_may_see_the_whole_example(tmp_path: Path) -> None:
 
 def test_the_report_can_be_made_from_the_folder_alone(tmp_path: Path) -> None:
     report = evaluate(questions(12), Counting(lambda q: "7" in q), tmp_path, scorer=exact)
-    again, record, _ = report_of(tmp_path)
+    again = report_of(tmp_path)
     assert again.metrics == report.metrics
     assert again.errors == report.errors
     assert (again.questions, again.asked) == (12, 11)
-    assert record.settings["questions"]["n"] == 12
+    assert again.record.settings["questions"]["n"] == 12
 
 
 def test_reading_another_folder_says_that_it_is_no_run(tmp_path: Path) -> None:

@@ -50,11 +50,15 @@ Settings = Mapping[str, Any]
 
 @dataclass
 class Record:
-    """What `run.json` holds. `sessions` are the times that somebody worked on the run, the last one last."""
+    """What `run.json` holds. `sessions` are the times that somebody worked on the run, the last one last.
+
+    `notes` are worth knowing and change nothing, such as the questions whose evidence was not stored.
+    """
 
     settings: Settings
     command: tuple[str, ...] = ()
     machine: Mapping[str, Any] = field(default_factory=dict)
+    notes: dict[str, Any] = field(default_factory=dict)
     sessions: list[dict[str, Any]] = field(default_factory=list)
     complete: bool = False
 
@@ -119,7 +123,9 @@ def holding(folder: Path) -> Iterator[None]:
         lock.release()
 
 
-def begin(folder: Path, settings: Settings, command: Iterable[str] = ()) -> Record:
+def begin(
+    folder: Path, settings: Settings, command: Iterable[str] = (), notes: Mapping[str, Any] | None = None
+) -> Record:
     """Return the record of the run in `folder`, begun now or earlier with the same settings, with a new session.
 
     Raises:
@@ -132,6 +138,7 @@ def begin(folder: Path, settings: Settings, command: Iterable[str] = ()) -> Reco
     else:
         record = found
         _same(folder, record.settings, settings)
+    record.notes |= notes or {}
     record.sessions.append({"started": _now(), "finished": None, "asked": 0})
     save(folder, record)
     return record
@@ -144,6 +151,7 @@ def save(folder: Path, record: Record) -> None:
         "settings": record.settings,
         "command": list(record.command),
         "machine": record.machine,
+        "notes": record.notes,
         "sessions": record.sessions,
         "complete": record.complete,
     }
@@ -206,6 +214,7 @@ def _existing(folder: Path) -> Record | None:
         found["settings"],
         tuple(found.get("command", ())),
         found.get("machine", {}),
+        dict(found.get("notes", {})),
         list(found.get("sessions", [])),
         bool(found.get("complete")),
     )

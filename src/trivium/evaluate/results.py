@@ -256,24 +256,39 @@ def read_results(folder: str | os.PathLike[str]) -> Iterator[Result]:
     Raises:
         UsageError: there is no run in the folder.
     """
-    path = Path(folder) / RESULTS
-    if not path.is_file():
-        raise UsageError(f"There is no run at {folder}: it holds no {RESULTS}.", "Give the folder of an earlier run.")
-    last = _last_lines(path)
+    path = _results_file(folder)
+    last = set(_last_lines(path).values())
     with open(path, "rb") as file:
         for number, line in enumerate(file):
             if number in last:
                 yield load_result(line)
 
 
-def _last_lines(path: Path) -> set[int]:
-    """Return the numbers of the lines that count: the last whole one of each question."""
+def result_ids(folder: str | os.PathLike[str]) -> list[str]:
+    """Return the ids of the questions that a run has a result of, in the order of its file.
+
+    Raises:
+        UsageError: there is no run in the folder.
+    """
+    last = _last_lines(_results_file(folder))
+    return sorted(last, key=lambda key: last[key])
+
+
+def _results_file(folder: str | os.PathLike[str]) -> Path:
+    path = Path(folder) / RESULTS
+    if not path.is_file():
+        raise UsageError(f"There is no run at {folder}: it holds no {RESULTS}.", "Give the folder of an earlier run.")
+    return path
+
+
+def _last_lines(path: Path) -> dict[str, int]:
+    """Return by id the number of the line that counts: the last whole one of the question."""
     last: dict[str, int] = {}
     with open(path, "rb") as file:
         for number, line in enumerate(file):
             if (key := _id(line)) is not None:
                 last[key] = number
-    return set(last.values())
+    return last
 
 
 def _id(line: bytes) -> str | None:

@@ -14,15 +14,15 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from trivium.errors import TriviumError, UsageError
 from trivium.evaluate.pool import Pool
-from trivium.evaluate.record import Record, begin, digest, end, holding
-from trivium.evaluate.results import Log, Result
+from trivium.evaluate.record import Record, begin, digest, end, holding, read
+from trivium.evaluate.results import Log, Result, read_results, result_ids
 from trivium.evaluate.scoring import Scored, Scorer
 from trivium.evaluate.summary import Failed, Report, Tally, failure_points, figures
 from trivium.types import Answer, Example
@@ -63,6 +63,7 @@ def evaluate(
     scorer: Scorer | None = None,
     settings: Mapping[str, Any] | None = None,
     command: Sequence[str] = (),
+    notes: Mapping[str, Any] | None = None,
     workers: int = WORKERS,
     seed: int = 0,
     progress: Callable[[RunProgress], None] | None = None,
@@ -76,6 +77,7 @@ def evaluate(
         scorer: says what each answer is worth; None is every metric that needs no model.
         settings: what else can change a figure (the system's models, the knowledge base's version); recorded.
         command: how to repeat the run, for the record.
+        notes: what else is worth recording, such as questions whose evidence is not stored.
         workers: questions asked at once.
         seed: of the intervals.
         progress: called after each question, from this thread.
@@ -90,14 +92,13 @@ def evaluate(
     if workers < 1:
         raise UsageError(f"{workers} workers cannot ask anything.", "Give at least 1.")
     if scorer is None:
-        from trivium.evaluate.scoring import model_free
+        from trivium.evaluate.scoring import scorer_of
 
-        scorer = model_free()
+        scorer = scorer_of()
     started = time.monotonic()
     examples = distinct(examples)
-    asked_of = {"questions": {"n": len(examples), "sha256": digest(examples)}, "seed": seed}
     with holding(folder):
-        record = begin(folder, {**asked_of, **(settings or {})}, command)
+        record = begin(folder, whole_settings(examples, settings or {}, seed), command, notes)
         with Log(folder) as log:
             tally = Tally([example.id for example in examples])
             for result in log.recover():
@@ -110,32 +111,44 @@ def evaluate(
                 asked, whole = session.asked, tally.answered == len(examples)
                 end(folder, record, asked=asked, seconds=time.monotonic() - started, complete=whole)
             log.compact(tally.ids)
-            return _report(folder, log, tally, seed, before, started, stopped)
+            report = _report(folder, record, tally, log.in_order(tally.ids), len(examples))
+    return replace(report, answered_before=before, stopped=stopped, seconds=time.monotonic() - started)
 
 
-def report_of(folder: Path) -> tuple[Report, Record, Tally]:
-    """Return what a run came to, from its folder alone, with its record and its counts."""
-    from trivium.evaluate.record import read
-    from trivium.evaluate.results import read_results
+def whole_settings(examples: Sequence[Example], settings: Mapping[str, Any], seed: int) -> dict[str, Any]:
+    """Return everything that can change a figure: the given settings, the questions by content, the seed."""
+    questions = settings.get("questions", {})
+    asked = {"n": len(examples), "sha256": digest(distinct(examples))}
+    return {**settings, "questions": {**questions, **asked}, "seed": seed}
 
+
+def report_of(folder: Path) -> Report:
+    """Return what a run came to, from its folder alone; `seconds` are those of all its sessions.
+
+    Raises:
+        UsageError: there is no run in the folder.
+    """
     record = read(folder)
-    ids = [result.example.id for result in read_results(folder)]
-    tally = Tally(ids)
+    tally = Tally(result_ids(folder))
     for result in read_results(folder):
         tally.add(result)
-    seed = int(record.settings.get("seed", 0))
-    questions = int(record.settings.get("questions", {}).get("n", len(ids)))
-    report = Report(
+    questions = int(record.settings.get("questions", {}).get("n", len(tally.ids)))
+    return _report(folder, record, tally, read_results(folder), questions)
+
+
+def _report(folder: Path, record: Record, tally: Tally, results: Iterator[Result], questions: int) -> Report:
+    return Report(
         folder=folder,
         questions=questions,
         asked=tally.answered,
-        metrics=figures(tally, seed=seed),
-        points=failure_points(read_results(folder), tally.answered),
+        metrics=figures(tally, seed=int(record.settings.get("seed", 0))),
+        points=failure_points(results, tally.answered),
         judge_failures=sum(tally.judge_failures.values()),
         seconds=sum(float(session.get("seconds") or 0) for session in record.sessions),
-        errors=_errors(tally),
+        errors=tuple(Failed(tally.ids[place], tally.errors[place]) for place in sorted(tally.errors)),
+        record=record,
+        tally=tally,
     )
-    return report, record, tally
 
 
 def distinct(examples: Sequence[Example]) -> Sequence[Example]:
@@ -240,22 +253,3 @@ def _reason(error: Exception) -> str:
 
 def _since(begun: float) -> float:
     return round(time.monotonic() - begun, 4)
-
-
-def _report(folder: Path, log: Log, tally: Tally, seed: int, before: int, started: float, stopped: str) -> Report:
-    return Report(
-        folder=folder,
-        questions=len(tally.ids),
-        asked=tally.answered,
-        metrics=figures(tally, seed=seed),
-        points=failure_points(log.in_order(tally.ids), tally.answered),
-        judge_failures=sum(tally.judge_failures.values()),
-        seconds=time.monotonic() - started,
-        errors=_errors(tally),
-        answered_before=before,
-        stopped=stopped,
-    )
-
-
-def _errors(tally: Tally) -> tuple[Failed, ...]:
-    return tuple(Failed(tally.ids[place], tally.errors[place]) for place in sorted(tally.errors))

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from trivium.evaluate.failure import Failure, Holders, Rank, attribute
 from trivium.evaluate.relevance import relevant
 from trivium.evaluate.score import right, score
+from trivium.models.base import Embedder
 from trivium.types import Answer, Example
 
 
@@ -29,25 +30,27 @@ More = Callable[[Example, Answer], tuple[Mapping[str, float | None], int]]
 """Further scores of an answer, by a model or a judge, and how many judgements could not be had."""
 
 
-def model_free(
+def scorer_of(
     *,
     corpus: Holders | None = None,
     rank: Rank | None = None,
     alone: Callable[[Example], Answer] | None = None,
+    embedder: Embedder | None = None,
     more: Sequence[More] = (),
 ) -> Scorer:
-    """Return the scorer of every metric that needs no model, with failure points.
+    """Return what scores an answer by every metric that needs no chat model, and names failure points.
 
     Args:
         corpus: which stored chunks hold the answer to a question (`trivium.evaluate.failure.holders_of`).
         rank: the system's own search.
         alone: the same model without any passage, asked where the answer was wrong: it tells whether retrieval was
             needed.
-        more: further scores, such as a judge's.
+        embedder: adds the metrics of meaning, `cosine` and `soft_f1`.
+        more: further scores, such as a judge's (`trivium.evaluate.grounding.judged.judged`).
     """
 
     def scorer(example: Example, answer: Answer) -> Scored:
-        scores = dict(score(example, answer))
+        scores = dict(score(example, answer, embedder=embedder))
         judge_failures = 0
         for further in more:
             found, failed = further(example, answer)

@@ -7,20 +7,19 @@ from __future__ import annotations
 
 import math
 from array import array
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from trivium.evaluate.failure import PointSummary, Wrong, summary
+from trivium.evaluate.record import Record
 from trivium.evaluate.results import Result
-from trivium.evaluate.statistics import RESAMPLES, interval
+from trivium.evaluate.statistics import interval
 from trivium.types import Example, Score
 
 RIGHT = "correct"
 """The metric that says whether an answer counts as right (`trivium.evaluate.score.right`)."""
-_DRAWS = 20_000_000
-"""Numbers drawn for the interval of one metric at most: the resamples are fewer for more questions."""
-_LEAST_RESAMPLES = 1_000
 _SHOWN = 300  # characters of a question and its answers among the examples of a failure point
 
 
@@ -47,6 +46,8 @@ class Report:
         errors: the questions that could not be asked. They count in no metric.
         answered_before: how many were answered in an earlier session.
         stopped: why the run was given up before its end; empty where it was not.
+        record: how to repeat it.
+        tally: the figures of each question.
     """
 
     folder: Path
@@ -59,6 +60,8 @@ class Report:
     errors: tuple[Failed, ...] = ()
     answered_before: int = 0
     stopped: str = ""
+    record: Record = field(default_factory=lambda: Record({}), repr=False)
+    tally: Tally = field(default_factory=lambda: Tally(()), repr=False)
 
     @property
     def complete(self) -> bool:
@@ -93,6 +96,8 @@ class Tally:
     errors: dict[int, str] = field(default_factory=dict)
     judge_failures: dict[int, int] = field(default_factory=dict)
     ranks: dict[int, tuple[int, ...]] = field(default_factory=dict)
+    tags: Counter[str] = field(default_factory=Counter)
+    """How many answered questions have each tag, and each language."""
     _answered: bytearray = field(default_factory=bytearray)
     _right: int = 0
     _judged: int = 0
@@ -108,12 +113,15 @@ class Tally:
         place = self._places.get(result.example.id)
         if place is None:
             return False
+        if self._answered[place]:
+            self.tags.subtract(_tags(result.example))
         if self._answered[place] or place in self.errors:
             self._forget(place)
         if result.answer is None:
             self.errors[place] = result.error
             return True
         self._answered[place] = 1
+        self.tags.update(_tags(result.example))
         for name, value in result.scores.items():
             if value is not None:
                 self._column(name)[place] = value
@@ -144,6 +152,20 @@ class Tally:
         place = self._places.get(key)
         return place is not None and bool(self._answered[place])
 
+    def is_right(self, place: int) -> bool:
+        """Whether the question at a place was answered rightly."""
+        return RIGHT in self.values and self.values[RIGHT][place] == 1.0
+
+    def common_tags(self, most: int) -> list[str]:
+        """Return the tags and languages that tell questions apart, the most frequent first."""
+        telling = [(tag, count) for tag, count in self.tags.most_common() if 0 < count < self.answered]
+        return [tag for tag, _ in telling[:most]]
+
+    def value(self, name: str, key: str) -> float:
+        """Return a metric of one question; NaN where it has none."""
+        column = self.values.get(name)
+        return math.nan if column is None else column[self._places[key]]
+
     def _column(self, name: str) -> array[float]:
         if name not in self.values:
             self.values[name] = array("d", [math.nan]) * len(self.ids)
@@ -169,12 +191,8 @@ def figures(tally: Tally, *, seed: int = 0) -> dict[str, Score]:
 
 
 def mean(values: Sequence[float], *, seed: int = 0) -> Score:
-    """Return the mean of the values that are numbers, with its 95% interval, in bounded time."""
-    known = [value for value in values if not math.isnan(value)]
-    if not known:
-        return Score(math.nan, math.nan, math.nan, 0)
-    resamples = min(RESAMPLES, max(_LEAST_RESAMPLES, _DRAWS // len(known)))
-    return interval(known, seed=seed, resamples=resamples)
+    """Return the mean of the values that are numbers, with its 95% interval."""
+    return interval((value for value in values if not math.isnan(value)), seed=seed)
 
 
 def failure_points(results: Iterable[Result], answered: int) -> list[PointSummary]:
@@ -210,6 +228,10 @@ def _wrong(result: Result) -> Wrong:
         result.answer.text[:_SHOWN],
         result.failure,
     )
+
+
+def _tags(example: Example) -> set[str]:
+    return {*example.tags, *([example.language] if example.language else [])}
 
 
 def known_answer(example: Example) -> str:
