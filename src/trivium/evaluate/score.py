@@ -9,16 +9,18 @@ Rules that hold for every metric; `docs/metrics.md` lists them all:
 - Retrieval is judged on `answer.hits`, in their order, where the system searched at all. A piece of gold evidence is
   found at the first hit that holds it (`trivium.evaluate.relevance`); a hit that only repeats a found piece takes a
   place and gains nothing. Evidence without text stands for whole documents, and repeated documents are then skipped.
-  Grades are 1, or `example.metadata["grade:SOURCE"]`.
+  Grades are 1, or those of `example.metadata["grades"]`, a JSON object from source to grade.
 - None means that a metric does not apply to the example.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from trivium.errors import UnknownName
+from trivium.errors import UnknownName, UsageError
+from trivium.evaluate.grounding import GROUNDING, GroundingMetric
 from trivium.evaluate.metrics import answers, format, retrieval, similar
 from trivium.evaluate.relevance import relevant
 from trivium.models.base import Embedder
@@ -30,8 +32,10 @@ CUTS = (1, 3, 5, 10)
 """The k of the retrieval metrics."""
 F1_RIGHT = 0.5
 """A free answer that does not contain a known one is right from this token F1 on."""
-FALSE = "false_answer"
-"""The key of an example's metadata that holds a planted false answer, for `r_rate`."""
+FALSE = "hallucinated"
+"""The key of an example's metadata that holds a known falsehood, for `r_rate`."""
+GRADES = "grades"
+"""The key of an example's metadata that holds graded judgements."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +81,7 @@ def score(
 
     Raises:
         UnknownName: a name that is not in `METRICS`.
-        UsageError: the example's format cannot be read.
+        UsageError: the example's format or grades cannot be read.
     """
     names = tuple(METRICS) if metrics is None else tuple(metrics)
     for name in names:
@@ -139,7 +143,8 @@ def language_of(example: Example) -> str:
 
 def made_ready(example: Example, answer: Answer) -> Case:
     """Return the case of an answer, from which every metric is taken."""
-    ranking, grades = None, {}
+    ranking: list[str] | None = None
+    grades: dict[str, int] = {}
     if example.evidence and _searched(answer):
         ranking, grades = evidence_ranking(example, answer.hits)
     return Case(example, answer, spoken(answer), language_of(example), ranking, grades)
@@ -154,11 +159,13 @@ def evidence_ranking(example: Example, hits: Sequence[Hit]) -> tuple[list[str], 
     """
     evidence = example.evidence
     held = relevant(hits, evidence)
+    own = _grades(example)
+    grades = [own.get(gold.source, 1) for gold in evidence]
     if not any(gold.text.strip() for gold in evidence):
         names = [
             evidence[min(places)].source if places else hit.chunk.source for hit, places in zip(hits, held, strict=True)
         ]
-        return list(dict.fromkeys(names)), {gold.source: _grade(example, gold.source) for gold in evidence}
+        return list(dict.fromkeys(names)), {gold.source: grade for gold, grade in zip(evidence, grades, strict=True)}
     ranking: list[str] = []
     seen: set[int] = set()
     for place, pieces in enumerate(held):
@@ -166,12 +173,25 @@ def evidence_ranking(example: Example, hits: Sequence[Hit]) -> tuple[list[str], 
         seen |= pieces
         # A hit with two pieces of evidence stands for two places, so that no ranking beats the best possible one.
         ranking += [f"evidence {number}" for number in fresh] or [f"hit {place}"]
-    return ranking, {f"evidence {n}": _grade(example, gold.source) for n, gold in enumerate(evidence)}
+    return ranking, {f"evidence {number}": grade for number, grade in enumerate(grades)}
 
 
-def _grade(example: Example, source: str) -> int:
-    grade = example.metadata.get(f"grade:{source}", 1)
-    return int(grade) if isinstance(grade, int | float) else 1
+def _grades(example: Example) -> Mapping[str, int]:
+    """Return the grade of each source that has one of its own.
+
+    Raises:
+        UsageError: the example's grades are no JSON object of whole numbers.
+    """
+    written = example.metadata.get(GRADES, "")
+    if not written:
+        return {}
+    try:
+        return {str(source): int(grade) for source, grade in json.loads(str(written)).items()}
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise UsageError(
+            f"The grades of the question {example.id!r} cannot be read: {error}.",
+            'Write {"SOURCE": 2, …} as JSON into its metadata.',
+        ) from None
 
 
 def _searched(answer: Answer) -> bool:
@@ -210,6 +230,10 @@ def _of_words(measure: Callable[[str, Sequence[str], str], float]) -> Metric:
         return measure(case.said, case.example.answers, case.language)
 
     return metric
+
+
+def _of_grounding(measure: GroundingMetric) -> Metric:
+    return lambda case: measure(case.example, case.answer)
 
 
 def _correct(case: Case) -> float | None:
@@ -272,5 +296,6 @@ METRICS: Mapping[str, Metric] = {
     "map": _of_ranking(retrieval.average_precision, None),
     "r_precision": _of_ranking(lambda ranking, grades, k: retrieval.r_precision(ranking, grades), None),
     **{f"evidence_coverage@{k}": _coverage(k) for k in CUTS[1:]},
+    **{name: _of_grounding(measure) for name, measure in GROUNDING.items()},
 }
 """Every metric that needs no model."""

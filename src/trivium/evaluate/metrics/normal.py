@@ -49,10 +49,11 @@ _CMRC_HAN = "\u4e00-\u9fa5"
 _CMRC_MARKS = "-:_*^/\\~`+=，。：？！“”；’《》·、「」（）－～『』"
 _CMRC_DROPPED = str.maketrans("", "", _CMRC_MARKS)
 # Runs of other letters between Chinese ones are cut roughly as NLTK's word tokenizer does, which the script calls.
+_CMRC_END = rf"(?:$|[{_CMRC_HAN}])"
 _CMRC_TOKEN = re.compile(
     rf"[{_CMRC_HAN}]|\.{{2,}}|(?:[^\s{_CMRC_HAN}.,:;@#$%&?!*\"'()\[\]{{}}<>«»“‘„”’\u2012-\u2015]|[:,](?=\d)"
-    rf"|\.(?!\.|[\])}}>\"'»”’ ]*$)|'(?!(?:s|m|d|ll|re|ve|t)?(?:\s|$|[{_CMRC_HAN}])))+"
-    rf"|'(?:s|m|d|ll|re|ve)(?=\s|$|[{_CMRC_HAN}])|[^\s]"
+    rf"|\.(?!\.|[\])}}>\"'»”’ ]*{_CMRC_END})|(?<=\w)'(?!(?:s|m|d|ll|re|ve|t)?(?:\s|{_CMRC_END})))+"
+    rf"|'(?:s|m|d|ll|re|ve)(?=\s|{_CMRC_END})|[^\s]"
 )
 
 
@@ -138,7 +139,7 @@ def loose(text: str) -> str:
     `us`; an English article at the beginning goes. Letters of scripts without spaces, of Korean (whose particles
     cling to the words) and symbols are tokens by themselves. A text of nothing but punctuation keeps it.
     """
-    return _loose_short(text) if len(text) <= _REMEMBERED else _loose(text)
+    return _loose_short(text) if len(text) <= _REMEMBERED else _loose_long(text)
 
 
 def holds(text: str, part: str) -> bool:
@@ -153,24 +154,31 @@ def _loose(text: str) -> str:
     words = _THOUSANDS.sub("", normalise(text))
     if "." in words:
         words = _NOT_DECIMAL.sub(" ", _AFTER_INITIAL.sub("", words))
-    words = _APART.sub(r" \g<0> ", _bare(words, keep="."))
-    words = " ".join(words.split())
+    words = " ".join(_bare(words, keep=".", apart=_APART).split())
     return _LEADING_ARTICLE.sub("", words, count=1) if words[:1] in "at" and _LEADING_ARTICLE.match(words) else words
 
 
 _loose_short = lru_cache(maxsize=8192)(_loose)
+_loose_long = lru_cache(maxsize=8)(_loose)  # several metrics in a row read the same long answer
 
 
-def _bare(text: str, keep: str = "") -> str:
-    """Return `text` with a space for each punctuation mark and spaces around each symbol; unless nothing is left."""
+def _bare(text: str, keep: str = "", apart: re.Pattern[str] | None = None) -> str:
+    """Return `text` with a space for each punctuation mark and spaces around each symbol; unless nothing is left.
+
+    Args:
+        text: in one normal form.
+        keep: marks that stay.
+        apart: further characters that get spaces around them.
+    """
     table: dict[int, str] = {}
     for character in set(text):
-        if character.isalnum() or character in keep:
-            continue
-        kind = unicodedata.category(character)[0]
-        if kind in "PZC":
-            table[ord(character)] = " "
-        elif kind == "S":
+        if apart is not None and apart.match(character):
             table[ord(character)] = f" {character} "
-    bare = text.translate(table)
+        elif not character.isalnum() and character not in keep:
+            kind = unicodedata.category(character)[0]
+            if kind in "PZC":
+                table[ord(character)] = " "
+            elif kind == "S":
+                table[ord(character)] = f" {character} "
+    bare = text.translate(table) if table else text
     return bare if bare.strip() else text
