@@ -29,6 +29,7 @@ _OPEN = re.compile(
     r"\bfact [12]\b|\baccording to the (?:above|following)\b|(?:本文|上文|这段|该段|文中|句中|原文|短文)|_{2,}",
     re.IGNORECASE,
 )
+_SECOND = re.compile(r",? and (?:what|who|when|where|why|how|which) ", re.IGNORECASE)
 _GROUNDED = 0.6
 """The least share of a question's words of content that stand in its evidence, or over it as title and heading."""
 
@@ -39,6 +40,8 @@ def form(question: str) -> str:
         return "not one question"
     if _OPEN.search(question):
         return "points at the passage"
+    if _SECOND.search(question):
+        return "not one question"
     return "" if len(content_terms(question)) >= 2 else "asks for too little"
 
 
@@ -46,6 +49,8 @@ def answer(question: str, wanted: str, evidence: Sequence[Sentence]) -> str:
     """Whether the answer stands in the evidence, is not given away, and is of the kind that is asked for."""
     if not wanted.strip() or not any(holds(one.plain, wanted) or holds(one.text, wanted) for one in evidence):
         return "answer not in the evidence"
+    if any(2 * len(wanted) > len(one.plain) for one in evidence):
+        return "answers with the whole sentence"
     if holds(question, wanted) or set(content_terms(wanted)) <= set(content_terms(question)):
         return "gives the answer away"
     kind = kind_asked(question)
@@ -92,8 +97,16 @@ def agrees(said: str, wanted: str) -> bool:
 
 
 def unsupported(question: str, changed: str, search: Search, k: int, about: Sentence) -> str:
-    """Whether a question with `changed` put into it is about the passage and yet not answered by what is found."""
+    """Whether a question with `changed` put into it is about the passage and yet not answered by what is found.
+
+    A passage may answer it that holds `changed` and half of the question's other words.
+    """
     hits = search(question, k)
     if not any(_held(about, hit) for hit in hits):
         return "source not found"
-    return "may be answered" if any(holds(hit.chunk.text, changed) for hit in hits) else ""
+    others = set(content_terms(question)) - set(content_terms(changed))
+    for hit in hits:
+        words = Words(hit.chunk.text)
+        if holds(hit.chunk.text, changed) and 2 * sum(term in words for term in others) >= len(others):
+            return "may be answered"
+    return ""

@@ -20,6 +20,8 @@ from trivium.types import Document, Span
 
 _SHORTEST, _LONGEST = 40, 300
 """Characters of a sentence that a question is made from; of a Chinese one, half as many."""
+_ASKS = 3
+"""The most phrases of one sentence that are asked for."""
 _TERMS = 5
 """The fewest words with content that such a sentence has."""
 _LEANING = re.compile(
@@ -34,12 +36,12 @@ _UNIT = (
     r"euros?|km|kilometers?|kilometres?|miles?|meters?|metres?|feet|kg|tons?|tonnes?|people|GB|MB)\b|°C|%)?"
 )
 _HAN_UNIT = (
-    r"(?:[年月日号个名位人次种座部届层米里克吨岁度条件台家天周点分秒元%％]|[个百千万亿]+[年月日个名位人次种米里克吨岁元]?|"
-    r"公里|平方公里|小时|分钟)?"
+    r"(?:[个百千万亿]+[年月日个名位人次种米里克吨岁元]|公里|平方公里|小时|分钟|"
+    r"[年月日号个名位人次种座部届层米里克吨岁度条件台家天周点分秒元%％])?"
 )
 _ANSWERS = (
-    re.compile(rf"(?<![\w.,-])[$€£¥]?\d+(?:[.,:]\d+)*{_UNIT}(?![\w-]|[.,]\d)"),
-    re.compile(rf"(?<![\d.])\d+(?:[.,]\d+)*{_HAN_UNIT}(?:\d+月(?:\d+日)?)?(?=[\u3400-\u9fff，。；、）)]|$)"),
+    re.compile(rf"(?<![\w.,-])(?<!\w\()[$€£¥]?\d+(?:[.,:]\d+)*{_UNIT}(?![\w(-]|[.,]\d)"),
+    re.compile(rf"(?<![\d.])\d+(?:[.,]\d+)*{_HAN_UNIT}(?:\d+月(?:\d+日)?)?(?=[\u3400-\u9fff，。；、）]|$)"),
     re.compile(r"《[^《》]{1,30}》"),
     re.compile(r"(?<=[“「\"])[^“”「」\"]{2,40}(?=[”」\"])"),
     re.compile(r"(?<=[a-z0-9,;:)] )[A-Z][\w'’-]*[a-z](?:(?: (?:of|de|von|van|the|and))? [A-Z][\w'’-]*[a-z])*(?!\w)"),
@@ -50,6 +52,8 @@ _ANSWERS = (
 )
 _NAME = re.compile(r"(?<![\w-])[A-Z][\w'’-]*[a-z](?:(?: (?:of|de|von|van))? [A-Z][\w'’-]*[a-z])*(?![\w-])")
 _NOT_NAMES = re.compile(r"What|When|Which|Who|Whom|Whose|Where|Why|How|The|An?|In|On|At|Of|By|During|To|From|For")
+_PART_OF_NAME = re.compile(r"(?<![\w'’-])[A-Z][\w'’-]* $")
+"""A capitalised word before a name is the beginning of it: `Warsaw` of `Warsaw University`."""
 _MARKS = re.compile(r"[*_`#|>\[\]]+|\(https?://[^)]*\)")
 
 
@@ -82,17 +86,31 @@ class Sentence:
 
 
 @dataclass(frozen=True, slots=True)
+class Ask:
+    """A sentence and the phrase in it that a question is to ask for; "" leaves that to the model."""
+
+    sentence: Sentence
+    answer: str
+
+    @property
+    def key(self) -> str:
+        """Name the sentence and the phrase."""
+        return f"{self.sentence.key}\n{self.answer}"
+
+
+@dataclass(frozen=True, slots=True)
 class Pair:
-    """Two sentences of two documents that name the same thing, `link`."""
+    """Two sentences of two documents that name the same thing, `link`; `answer` is a phrase of the second alone."""
 
     first: Sentence
     second: Sentence
     link: str
+    answer: str
 
     @property
     def key(self) -> str:
         """Name the pair."""
-        return f"{self.first.key}\n{self.second.key}\n{self.link}"
+        return f"{self.first.key}\n{self.second.key}\n{self.link}\n{self.answer}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +152,18 @@ class Corpus:
                 if turn < len(sentences):
                     yield sentences[turn]
 
+    def asks(self) -> Iterator[Ask]:
+        """Yield each sentence with one of its phrases, then with a second, and so on; "" is the last of each."""
+        phrases = [(one, [*self._phrases(one)[:_ASKS], ""]) for one in self.sentences()]
+        for turn in range(_ASKS + 1):
+            for sentence, of in phrases:
+                if turn < len(of):
+                    yield Ask(sentence, of[turn])
+
+    def _phrases(self, sentence: Sentence) -> list[str]:
+        fit = [phrase for phrase in answers_in(sentence.plain) if phrase not in sentence.title]
+        return sorted(fit, key=self.rank)
+
     def pairs(self) -> Iterator[Pair]:
         """Yield pairs of sentences of two documents that share a name which few documents have."""
         places: dict[str, dict[str, list[Sentence]]] = {}
@@ -142,7 +172,7 @@ class Corpus:
                 places.setdefault(name, {}).setdefault(sentence.source, []).append(sentence)
         most = max(3, len(self.by_document) // 20)
         linked = [
-            Pair(first, second, name)
+            Pair(first, second, name, phrase)
             for name, sources in places.items()
             if 2 <= len(sources) <= most
             for one in sources.values()
@@ -150,6 +180,8 @@ class Corpus:
             if one is not other
             for first in one[:2]
             for second in other[:2]
+            for phrase in self._phrases(second)
+            if phrase not in first.plain and phrase not in name and name not in phrase
         ]
         yield from sorted(linked, key=lambda pair: self.rank(pair.key))
 
@@ -229,7 +261,12 @@ def answers_in(sentence: str) -> list[str]:
 
     Each stands in it once, as a whole.
     """
-    found = (match.group().strip(" .,;:'’") for pattern in _ANSWERS for match in pattern.finditer(sentence))
+    found = (
+        match.group().strip(" .,;:'’")
+        for pattern in _ANSWERS
+        for match in pattern.finditer(sentence)
+        if not _PART_OF_NAME.search(sentence, 0, match.start()) or not match.group()[0].isupper()
+    )
     return [phrase for phrase in dict.fromkeys(found) if 0 < len(phrase) <= 60 and sentence.count(phrase) == 1]
 
 

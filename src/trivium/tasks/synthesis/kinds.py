@@ -17,7 +17,7 @@ from trivium.models.base import Chat
 from trivium.tasks.leak import WIDTH, Shingles, jaccard, same
 from trivium.tasks.synthesis import checks
 from trivium.tasks.synthesis.checks import GAP, Search
-from trivium.tasks.synthesis.corpus import Corpus, Pair, Section, Sentence, answers_in, rarest_word, spans_of_names
+from trivium.tasks.synthesis.corpus import Ask, Corpus, Pair, Section, Sentence, answers_in, rarest_word, spans_of_names
 from trivium.text.content import content_terms
 from trivium.text.facts import names, numbers
 
@@ -87,19 +87,18 @@ def _form(text: str, fields: Mapping[str, int]) -> dict[str, str]:
     return {name: " ".join(value[name].split()) for name in fields}
 
 
-def single(shop: Workshop, sentence: Sentence) -> Draft | str:
+def single(shop: Workshop, ask: Ask) -> Draft | str:
     """One sentence answers it. The answer is chosen first, a number or name, and its gap is what is asked for.
 
-    A sentence without such a phrase is given to the model as it is, which then chooses the answer itself.
+    Without one, the model sees the sentence as it is, and chooses the answer itself.
     """
-    if sentence.key not in shop.made:
-        shop.made[sentence.key] = _single(shop, sentence)
-    return shop.made[sentence.key]
+    if ask.key not in shop.made:
+        shop.made[ask.key] = _single(shop, ask.sentence, ask.answer)
+    return shop.made[ask.key]
 
 
-def _single(shop: Workshop, sentence: Sentence) -> Draft | str:
+def _single(shop: Workshop, sentence: Sentence, wanted: str) -> Draft | str:
     text = sentence.plain
-    wanted = _chosen(shop, [phrase for phrase in answers_in(text) if phrase not in sentence.title])
     if wanted:
         said = shop.write("ask_gap", title=sentence.title, passage=text.replace(wanted, GAP, 1))
     else:
@@ -118,10 +117,6 @@ def _single(shop: Workshop, sentence: Sentence) -> Draft | str:
     return reason or Draft(question, wanted, (sentence,))
 
 
-def _chosen(shop: Workshop, phrases: list[str]) -> str:
-    return min(phrases, key=shop.corpus.rank, default="")
-
-
 def _read(shop: Workshop, question: str, wanted: str, passage: str) -> str:
     """Whether the model, reading the passage, answers the question with the answer it was made for."""
     said = shop.write("extract", question=question, passage=passage)
@@ -133,11 +128,7 @@ def multi(shop: Workshop, pair: Pair) -> Draft | str:
 
     Yang et al. 2018, arXiv:1809.09600.
     """
-    first, second = pair.first.plain, pair.second.plain
-    fit = [one for one in answers_in(second) if one not in first and one not in pair.link and pair.link not in one]
-    wanted = _chosen(shop, fit)
-    if not wanted:
-        return "nothing to ask for"
+    first, second, wanted = pair.first.plain, pair.second.plain, pair.answer
     said = shop.write("ask_two", first=first, second=second.replace(wanted, GAP, 1), link=pair.link)
     if not said:
         return "not in the form asked for"
@@ -157,13 +148,13 @@ def multi(shop: Workshop, pair: Pair) -> Draft | str:
     )
 
 
-def unanswerable(shop: Workshop, sentence: Sentence) -> Draft | str:
+def unanswerable(shop: Workshop, ask: Ask) -> Draft | str:
     """A question whose name or number is exchanged for one of another document, so that nothing answers it.
 
     The entity and number swaps of SQuAD 2.0 (Rajpurkar et al. 2018, arXiv:1806.03822). The passage must still be
     found, since a question about nothing is no test; and no passage found may hold what was put in.
     """
-    made = single(shop, sentence)
+    made, sentence = single(shop, ask), ask.sentence
     if isinstance(made, str):
         return made
     swap = _swap(shop, made)
@@ -198,9 +189,9 @@ def _shape(phrase: str) -> tuple[object, ...]:
     return ("name", len(phrase.split()), phrase.isascii(), phrase[:1] == "《")
 
 
-def paraphrase(shop: Workshop, sentence: Sentence) -> Draft | str:
+def paraphrase(shop: Workshop, ask: Ask) -> Draft | str:
     """A single question in other words, with the same names and numbers, that is still found and read as before."""
-    made = single(shop, sentence)
+    made, sentence = single(shop, ask), ask.sentence
     if isinstance(made, str):
         return made
     said = shop.write("ask_again", question=made.question)
@@ -221,11 +212,10 @@ def paraphrase(shop: Workshop, sentence: Sentence) -> Draft | str:
     return reason or Draft(question, made.answer, made.evidence, note={"made_from": made.question})
 
 
-def cloze(shop: Workshop, sentence: Sentence) -> Draft | str:
+def cloze(shop: Workshop, ask: Ask) -> Draft | str:
     """A sentence with a gap, for which no model is needed (Taylor 1953, "Cloze procedure")."""
-    text = sentence.plain
-    wanted = _chosen(shop, [phrase for phrase in answers_in(text) if phrase not in sentence.title])
-    wanted = wanted or rarest_word(text)
+    sentence, text = ask.sentence, ask.sentence.plain
+    wanted = ask.answer or rarest_word(text)
     if not wanted:
         return "nothing to ask for"
     gapped = text.replace(wanted, GAP, 1)
@@ -257,11 +247,11 @@ class Kind:
 
 
 KINDS: Mapping[str, Kind] = {
-    "single": Kind(Corpus.sentences, single, True),
+    "single": Kind(Corpus.asks, single, True),
     "multi": Kind(Corpus.pairs, multi, True),
-    "unanswerable": Kind(Corpus.sentences, unanswerable, True),
-    "paraphrase": Kind(Corpus.sentences, paraphrase, True),
-    "cloze": Kind(Corpus.sentences, cloze, False),
+    "unanswerable": Kind(Corpus.asks, unanswerable, True),
+    "paraphrase": Kind(Corpus.asks, paraphrase, True),
+    "cloze": Kind(Corpus.asks, cloze, False),
     "heading": Kind(Corpus.sections, heading, False),
 }
 WITH_CHAT = ("single", "multi", "unanswerable", "paraphrase")
