@@ -38,7 +38,7 @@ def bench_set(
 ) -> int:
     """Make a folder with a knowledge base of a set's passages, and its questions with the evidence in them."""
     from trivium.cli.progress import adding
-    from trivium.tasks.bench import KNOWLEDGE_BASE, QUESTIONS, find_files, make_bench_set
+    from trivium.tasks.bench import KNOWLEDGE_BASE, QUESTIONS, check_documents, find_files, make_bench_set
     from trivium.tasks.questions import count_problems, read_questions
 
     screen: Screen = ctx.obj
@@ -51,6 +51,7 @@ def bench_set(
         raise UsageError(f"There is no folder {documents}.", "Give the folder with the set's files.")
     files = find_files(documents or path.resolve().parent, questions) if documents or _may_look(path) else {}
     files = {key: file for key, file in files.items() if file.resolve() != path.resolve()}
+    check_documents(questions, files)  # before a model is fetched
     base = open_kb(screen, str(folder / KNOWLEDGE_BASE), embedder=embedder, create=True)
     with adding(screen) as show:
         made = make_bench_set(questions, folder, base, files=files, progress=show)
@@ -83,8 +84,9 @@ def bench_set(
     if made.missing:
         screen.say(f"{len(made.missing):,} documents that the evidence names are not there: {made.missing[0]}")
     screen.out.print(
-        f"Read {made.questions:,} questions ({questions.format}); added {made.added:,} of {made.documents:,} documents, "
-        f"{made.unchanged:,} unchanged, {len(made.failed):,} failed, in {time.monotonic() - started:.1f} s."
+        f"Read {made.questions:,} questions ({questions.format}). Of {made.documents:,} documents: "
+        f"added {made.added:,}, unchanged {made.unchanged:,}, failed {len(made.failed):,}, "
+        f"in {time.monotonic() - started:.1f} s."
     )
     screen.out.print(f"Questions: {folder / QUESTIONS}", soft_wrap=True)
     screen.out.print(f"Knowledge base: {folder / KNOWLEDGE_BASE}", soft_wrap=True)

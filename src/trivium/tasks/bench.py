@@ -116,6 +116,19 @@ def place(questions: QuestionSet, files: Mapping[str, Path] | None = None) -> Pl
     return Placed(tuple(examples), kept, {sources[name]: path for name, path in files.items()}, tuple(missing))
 
 
+def check_documents(questions: QuestionSet, files: Mapping[str, Path]) -> None:
+    """Refuse a set with nothing to search.
+
+    Raises:
+        UsageError: the set has no passages, and there are no files.
+    """
+    if not questions.documents and not files:
+        raise UsageError(
+            f"The set {questions.name} has no passages of its own, so that there is nothing to search.",
+            "Give them: --corpus FILE (titles and texts), or --documents FOLDER (files that its evidence names).",
+        )
+
+
 def make_bench_set(
     questions: QuestionSet,
     folder: str | os.PathLike[str],
@@ -138,13 +151,9 @@ def make_bench_set(
     Raises:
         UsageError: the set has no documents at all.
     """
+    check_documents(questions, files or {})
     placed = place(questions, files)
     total = len(placed.documents) + len(placed.files)
-    if not total:
-        raise UsageError(
-            f"The set {questions.name} has no passages of its own, so that there is nothing to search.",
-            "Give them: --corpus FILE (titles and texts), or --documents FOLDER (files that its evidence names).",
-        )
     home = Path(folder)
     home.mkdir(parents=True, exist_ok=True)
     known = {one.source: one.metadata.get("sha256") for one in base.documents()}

@@ -11,12 +11,13 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from trivium.errors import UsageError
 from trivium.tasks.formats import FOLDERS, FORMATS
-from trivium.tasks.formats.corpus import read_corpus
+from trivium.tasks.formats.corpus import is_passage, read_corpus
 from trivium.tasks.records import Problem, Record, count_problems, read_records
 from trivium.tasks.sheet import Sheet
 from trivium.types import Document, Example
@@ -66,11 +67,20 @@ def read_questions(
         formats = _read_file(place, sheet)
     examples = sheet.examples()
     if not examples:
-        first = next(iter(sheet.problems), None)
-        why = f" ({first.where} {first.what})" if first else ""
-        raise UsageError(f"{place} holds no questions{why}.", "Give a question set: docs/questions.md lists the forms.")
+        raise _nothing(place, sheet)
     kind = formats.most_common(1)[0][0] if formats else ""
     return QuestionSet(sheet.name, examples, sheet.documents(), tuple(sheet.problems), kind)
+
+
+def _nothing(path: Path, sheet: Sheet) -> UsageError:
+    first = next(iter(sheet.problems), None)
+    records = [record.value for record in islice(read_records(path, []), 5)] if path.is_file() else []
+    if records and all(map(is_passage, records)):
+        return UsageError(
+            f"{path} holds passages, no questions.", "Give the file of questions, and this one beside it as --corpus."
+        )
+    why = f" ({first.where} {first.what})" if first else ""
+    return UsageError(f"{path} holds no questions{why}.", "Give a question set: docs/questions.md lists the forms.")
 
 
 def _stem(path: Path) -> str:

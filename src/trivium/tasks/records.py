@@ -59,7 +59,7 @@ def read_records(path: str | os.PathLike[str], problems: list[Problem]) -> Itera
         UsageError: the file cannot be opened, or holds no records in any known form.
     """
     file = Path(path)
-    head = _head(file)
+    head = head_of(file)
     if head.startswith(b"PAR1"):
         yield from _parquet(file)
     elif head.startswith(b"PK\x03\x04"):
@@ -87,7 +87,12 @@ def _bytes(path: Path) -> bytes:
     return data
 
 
-def _head(path: Path) -> bytes:
+def head_of(path: Path) -> bytes:
+    """Return the first bytes of a file.
+
+    Raises:
+        UsageError: it cannot be opened, or has nothing in it.
+    """
     try:
         with open_bytes(path) as stream:
             head: bytes = stream.read(_SAMPLE)
@@ -146,11 +151,13 @@ def _json_stream(path: Path, stream: Any, problems: list[Problem]) -> Iterator[R
 
 
 def _is_utf8(head: bytes) -> bool:
-    """Whether a sample is UTF-8, apart from a stray bad byte here and there, which is its own line's problem."""
+    """Whether a sample is UTF-8, apart from a bad byte here and there, which is its own line's problem."""
     if head.startswith((b"\xff\xfe", b"\xfe\xff")) or head[:64].count(0) > 8:
         return False
-    wrong = head.decode("utf-8", "replace")[:-4].count("�")
-    return wrong * 500 <= len(head)
+    text = head.decode("utf-8", "replace").rstrip("\ufffd")  # the sample may end within a character
+    lines = text.split("\n")
+    wrong = sum("\ufffd" in line for line in lines)
+    return wrong * 5 <= len(lines) or text.count("\ufffd") * 500 <= len(head)
 
 
 def _lines(name: str, stream: Iterable[bytes], problems: list[Problem], first: int = 1) -> Iterator[Record]:
@@ -268,7 +275,10 @@ def _members(name: str, document: Any, problems: list[Problem]) -> Iterator[Reco
     yield from _columns(name, document)
 
 
-_IS_RECORD = {"question", "query", "paragraphs", "qas", "claim", "context", "QUESTION", "Question"}
+_IS_RECORD = {
+    *("question", "query", "claim", "input", "user_input", "ambiguous_question", "QUESTION", "Question"),
+    *("id", "_id", "answer", "answers", "context", "paragraphs", "qas", "supporting_facts", "evidence_list"),
+}
 """Keys of a record: an object that has one of them is a record itself, not a collection of them."""
 
 
@@ -277,11 +287,8 @@ def _is_records(value: Any) -> bool:
         return bool(value) and isinstance(value[0], dict)
     if isinstance(value, dict) and value:  # {"dev": {"id": {...}}}
         members = list(value.values())[:20]
-        return all(isinstance(member, dict) and _IS_RECORD_DEEP & set(member) for member in members)
+        return all(isinstance(member, dict) and _IS_RECORD & set(member) for member in members)
     return False
-
-
-_IS_RECORD_DEEP = _IS_RECORD | {"ambiguous_question"}
 
 
 def _columns(name: str, document: dict[str, Any]) -> Iterator[Record]:

@@ -148,7 +148,7 @@ def _sheets(archive: zipfile.ZipFile) -> list[tuple[str, str]]:
     targets = {one.get("Id"): one.get("Target", "") for one in relations}
     workbook = ElementTree.fromstring(archive.read("xl/workbook.xml"))
     found = []
-    for sheet in workbook.iter("{*}sheet"):
+    for sheet in workbook.findall("{*}sheets/{*}sheet"):
         target = next((targets.get(value, "") for key, value in sheet.items() if key.endswith("}id")), "")
         part = target.lstrip("/") if target.startswith("/") else f"xl/{target}"
         if part in archive.namelist():

@@ -72,14 +72,17 @@ def read_beir(path: Path, sheet: Sheet) -> None:
             name, title, body = (text(record.value.get(key)) for key in ("_id", "title", "text"))
             texts[_bare(name)] = sheet.passage(body or title, name, title=title, distinct=True)
     qrels = read_qrels(chosen)
+    graded = _graded(qrels)
     for record in read_records(_beside(root, "queries") or root, sheet.problems):
         name = text(record.value.get("_id"))
         if _bare(name) in qrels:
             with sheet.at(record.where):
-                _question(sheet, name, text(record.value.get("text")), qrels[_bare(name)], texts)
+                _question(sheet, name, text(record.value.get("text")), qrels[_bare(name)], texts, graded)
 
 
-def _question(sheet: Sheet, name: str, words: str, grades: Mapping[str, int], sources: Mapping[str, str]) -> None:
+def _question(
+    sheet: Sheet, name: str, words: str, grades: Mapping[str, int], sources: Mapping[str, str], graded: bool
+) -> None:
     relevant = sorted((doc for doc in grades if grades[doc] > 0), key=lambda doc: -grades[doc])
     lost = [doc for doc in relevant if doc not in sources]
     if lost:
@@ -88,7 +91,6 @@ def _question(sheet: Sheet, name: str, words: str, grades: Mapping[str, int], so
         )
     gold = [Gold(sources[doc], sheet.text_of(sources[doc])) for doc in relevant if doc in sources]
     gold += [Gold(f"{sheet.name}/{doc}", "") for doc in lost]
-    graded = any(grades[doc] != 1 for doc in relevant)
     known = {sources.get(doc, f"{sheet.name}/{doc}"): grades[doc] for doc in relevant}
     sheet.example(
         words,
@@ -96,6 +98,10 @@ def _question(sheet: Sheet, name: str, words: str, grades: Mapping[str, int], so
         evidence=gold,
         metadata={"grades": json.dumps(known, ensure_ascii=False)} if graded else {},
     )
+
+
+def _graded(qrels: Qrels) -> bool:
+    return any(grade > 1 for grades in qrels.values() for grade in grades.values())
 
 
 def read_qrels(path: Path) -> Qrels:
@@ -212,12 +218,13 @@ def read_smart(path: Path, sheet: Sheet) -> None:
             sources[_bare(document.id)] = sheet.passage(whole, document.id, title=document.title, distinct=True)
     queries = list(_topics(files.queries) if _kind(files.queries) == "topics" else _tagged(files.queries))
     qrels = read_qrels(files.judgements)
+    graded = _graded(qrels)
     numbers = _numbering([query.id for query in queries], qrels, files)
     for query in queries:
         with sheet.at(f"{files.queries.name} {query.id}"):
             grades = qrels.get(numbers.get(query.id, ""))
             if grades:
-                _question(sheet, query.id, query.body or query.title, grades, sources)
+                _question(sheet, query.id, query.body or query.title, grades, sources, graded)
             else:
                 sheet.report("has no judgement, and is left out", "no judgement")
 

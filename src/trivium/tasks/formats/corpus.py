@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from trivium.errors import UsageError
-from trivium.tasks.records import Record, open_bytes, read_records
+from trivium.tasks.records import Record, head_of, open_bytes, read_records
 from trivium.tasks.sheet import Sheet
 from trivium.tasks.values import text
 
@@ -37,6 +37,7 @@ def read_corpus(path: str | os.PathLike[str], sheet: Sheet) -> None:
     before = len(sheet.documents())
     files = sorted(file for file in place.iterdir() if file.is_file()) if place.is_dir() else [place]
     for file in files:
+        head_of(file)
         for record in _records(file, sheet):
             with sheet.at(record.where):
                 _passage(record, sheet)

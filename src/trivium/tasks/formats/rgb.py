@@ -1,8 +1,8 @@
 """RGB, the benchmark of four abilities (Chen et al. 2023, arXiv:2309.01431): refine, int and fact files, en and zh.
 
 A row's `answer` is a text, or a list of which every member must be in a right answer; a member that is a list gives
-alternatives. In the integration files `positive` is a list of lists, one for each part of the answer, and the parts
-are also written as `asnwer1` (so spelt) and `answer2`.
+alternatives. In the integration files `positive` is a list of lists, one for each fact that the answer puts together,
+and the answers to these are also written as `asnwer1` (so spelt) and `answer2`.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from trivium.types import Gold
 class RgbRow:
     """A question of RGB with its passages.
 
-    A right answer holds one alternative of every one of `parts`. `positive` has one group of passages for each part
-    in the integration files (`kind` "int"), and one group in all in the others ("refine", "fact"). `false_answers`
-    and `positive_wrong` are what a counterfactual file ("fact") puts in the place of the truth: in that of the
-    answer, and in the positive passages.
+    A right answer holds one alternative of every one of `parts`. `positive` has one group of passages for each of the
+    facts to be put together in the integration files (`kind` "int"; a fact may have several parts), and one group in
+    all in the others ("refine", "fact"). `false_answers` and `positive_wrong` are what a counterfactual file ("fact")
+    puts in the place of the truth: in that of the answer, and in the positive passages.
     """
 
     id: str
@@ -102,8 +102,8 @@ def rgb_row(record: Mapping[str, Any]) -> RgbRow:
 
 def _numbered(record: Mapping[str, Any]) -> tuple[Alternatives, ...]:
     """The parts as the integration files number them, `asnwer1` misspelt."""
-    found = (texts(record.get(f"answer{n}", record.get(f"asnwer{n}"))) for n in range(1, 10))
-    return tuple(filter(None, found))
+    found = (parts(record.get(f"answer{n}", record.get(f"asnwer{n}"))) for n in range(1, 10))
+    return tuple(part for several in found for part in several)
 
 
 def _passages(value: list[Any]) -> tuple[str, ...]:
