@@ -10,7 +10,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from functools import cache
+from functools import cache, lru_cache
 
 from trivium.evaluate.metrics.normal import HAN, UNSPACED, primary
 from trivium.evaluate.metrics.sequences import common_subsequence, ngrams, overlap
@@ -19,6 +19,7 @@ from trivium.text.chinese import segment
 
 LONGEST = 100_000
 """Characters that are read of a text, which bounds time and memory."""
+_REMEMBERED = 4096
 BLEU_ORDER = 4
 CHRF_ORDER = 6
 CHRF_BETA = 2
@@ -140,16 +141,23 @@ def rouge_l(text: str, references: Sequence[str], language: str = "", *, stem: b
     return best
 
 
-def rouge_tokens(text: str, language: str, *, stem: bool = False) -> list[str]:
+def rouge_tokens(text: str, language: str, *, stem: bool = False) -> Sequence[str]:
     """Return the words that ROUGE counts; see `rouge_n`. Other languages give their words by Unicode's letters."""
+    return (_rouge_short if len(text) <= _REMEMBERED else _rouge_tokens)(text, language, stem)
+
+
+def _rouge_tokens(text: str, language: str, stem: bool) -> tuple[str, ...]:
     text = text[:LONGEST].lower()
     if language in ("en", ""):
         words = _ROUGE_ENGLISH.findall(text)
-        return [_porter()(word) if len(word) > 3 else word for word in words] if stem else words
+        return tuple(_porter()(word) if len(word) > 3 else word for word in words) if stem else tuple(words)
     tokens: list[str] = []
     for match in _ROUGE_WORD.finditer(text):
         tokens.extend(segment(match[0]) if match["han"] and language == "zh" else _characters(match))
-    return tokens
+    return tuple(tokens)
+
+
+_rouge_short = lru_cache(maxsize=256)(_rouge_tokens)  # the three ROUGE figures of an answer read the same words
 
 
 def _characters(match: re.Match[str]) -> Iterable[str]:
