@@ -307,7 +307,8 @@ def _band_keys(of: Signatures, rows: int) -> Hashes:
     """Return one key per band and text, shape (bands, texts)."""
     keys = np.zeros((of.shape[1] // rows, of.shape[0]), np.uint64)
     for row in range(rows):
-        keys = _mixed(keys ^ of[:, row::rows].T.astype(np.uint64))
+        column: Hashes = of[:, row::rows].T.astype(np.uint64)
+        keys = _mixed(np.bitwise_xor(keys, column))
     return keys
 
 
