@@ -34,7 +34,6 @@ def run_abilities(
     chat: str = "",
     embedder: str = "",
     only: Sequence[str] = (),
-    truth: Path | None = None,
     limit: int | None = None,
     shown: int | None = None,
     seed: int | None = None,
@@ -45,11 +44,11 @@ def run_abilities(
 
     Args:
         screen: where to write.
-        files: of RGB, NQ-Swap or ConFiQA, or question sets with evidence.
+        files: of RGB, NQ-Swap or ConFiQA, or question sets with evidence. One of questions and answers alone, such
+            as NQ-open, gives the right answers of those that have false ones alone.
         reader: one of `trivium.readers.READERS`.
         chat, embedder: specs of models; empty is the embedded one.
         only: names of `trivium.evaluate.abilities.ABILITIES`; empty is all that the files are for.
-        truth: a question set with the right answers of files that have false ones alone.
         limit: the most questions of each file.
         shown: passages shown for each question; None is RGB's 5.
         seed: of the passages' choice and order, and of `limit`; None is RGB's 2333.
@@ -70,7 +69,7 @@ def run_abilities(
     if not files:
         raise UsageError("No file is given.", "Give files of RGB, NQ-Swap, ConFiQA or a question set with evidence.")
     problems: list[Problem] = []
-    sets = read_files(files, truth=truth, only=only, problems=problems)
+    sets = read_files(files, only=only, problems=problems)
     for problem in problems[:_PROBLEMS]:
         screen.say(f"Not read: {problem.where}: {problem.what}", style="yellow")
     if len(problems) > _PROBLEMS:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import random
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -14,7 +14,7 @@ from trivium.errors import UsageError
 from trivium.evaluate.abilities.values import Case, CaseSet
 from trivium.tasks.formats.conflict import ConflictRow, is_conflict, read_conflict
 from trivium.tasks.formats.rgb import RgbRow, is_rgb, read_rgb
-from trivium.tasks.questions import read_questions
+from trivium.tasks.questions import QuestionSet, read_questions
 from trivium.tasks.records import Problem, read_records
 from trivium.types import Document, Example
 
@@ -22,6 +22,20 @@ LONGEST = 2000
 """Characters of a document that is shown as a whole; of a longer one the evidence itself is the passage."""
 _ENDING = re.compile(r"(?:\.(?:gz|jsonl?|ndjson|csv|tsv|xlsx|parquet|txt))+$", re.IGNORECASE)
 _TAG = re.compile(r"</?[A-Za-z][A-Za-z0-9]*(?:\s[^<>]*)?/?>")
+
+
+def kind_of(path: str | os.PathLike[str]) -> str:
+    """Return what a file holds, by its first records: "rgb", "conflict", or "questions" for any other question set.
+
+    Raises:
+        UsageError: it cannot be read.
+    """
+    first = [] if Path(path).is_dir() else [record.value for record in islice(read_records(path, []), 3)]
+    if any(is_rgb(record) for record in first):
+        return "rgb"
+    if any(is_conflict(record) or {"context", "question", "answer"} == set(record) - {"id"} for record in first):
+        return "conflict"
+    return "questions"
 
 
 def read_cases(
@@ -40,19 +54,56 @@ def read_cases(
     Raises:
         UsageError: the file holds none of these, or nothing that can be used.
     """
-    first = [record.value for record in islice(read_records(path, []), 3)]
-    if any(is_rgb(record) for record in first):
+    kind = kind_of(path)
+    if kind == "rgb":
         cases = [_of_rgb(row) for row in read_rgb(path, problems=problems)]
-    elif any(is_conflict(record) or {"context", "question", "answer"} == set(record) - {"id"} for record in first):
+    elif kind == "conflict":
         cases = [_of_conflict(row) for row in read_conflict(path, originals=truth, problems=problems)]
     else:
-        cases = _of_questions(path, problems)
+        cases = of_questions(_questions(path, problems))
     if not cases:
         raise UsageError(
             f"{path} has no questions whose evidence is one passage.",
             "Give a file of RGB, of NQ-Swap or ConFiQA, or a question set with evidence and its passages.",
         )
-    return CaseSet(_ENDING.sub("", Path(path).name) or Path(path).name, tuple(_numbered(cases)))
+    return named(path, cases)
+
+
+def read_all(files: Iterable[str | os.PathLike[str]], *, problems: list[Problem] | None = None) -> list[CaseSet]:
+    """Read several files. One of questions and answers alone (NQ-open) gives the truth to those with false answers.
+
+    Args:
+        files: see `read_cases`.
+        problems: takes the records that cannot be read; without it they are an error.
+
+    Raises:
+        UsageError: a file holds nothing to measure.
+    """
+    paths = list(files)
+    kinds = [kind_of(path) for path in paths]
+    asked = {place: _questions(path, problems) for place, path in enumerate(paths) if kinds[place] == "questions"}
+    of_place = {place: of_questions(questions) for place, questions in asked.items()}
+    truth = [
+        example
+        for place, questions in asked.items()
+        if not of_place[place] and "conflict" in kinds
+        for example in questions.examples
+        if example.answers
+    ]
+    found = []
+    for place, path in enumerate(paths):
+        if of_place.get(place):
+            found.append(named(path, of_place[place]))
+        elif place not in asked or not truth:
+            found.append(read_cases(path, truth=truth, problems=problems))
+    return found
+
+
+def named(path: str | os.PathLike[str], cases: Iterable[Case]) -> CaseSet:
+    """Return cases under the file's name, those without an id numbered."""
+    name = _ENDING.sub("", Path(path).name) or Path(path).name
+    numbered = (case if case.id else replace(case, id=str(number)) for number, case in enumerate(cases))
+    return CaseSet(name, tuple(numbered))
 
 
 def sampled(cases: CaseSet, limit: int | None, seed: int = 0) -> CaseSet:
@@ -103,13 +154,20 @@ def _of_conflict(row: ConflictRow) -> Case:
     )
 
 
-def _of_questions(path: str | os.PathLike[str], problems: list[Problem] | None) -> list[Case]:
+def of_questions(questions: QuestionSet) -> list[Case]:
     """Return the answerable questions whose evidence lies in one document, with the passage that holds it."""
-    questions = read_questions(path)
-    if problems is not None:
-        problems.extend(questions.problems)
     documents = {document.source: document for document in questions.documents}
     return [case for example in questions.examples if (case := _of_example(example, documents)) is not None]
+
+
+def _questions(path: str | os.PathLike[str], problems: list[Problem] | None) -> QuestionSet:
+    questions = read_questions(path)
+    malformed = [problem for problem in questions.problems if problem.kind == "malformed"]
+    if malformed and problems is None:
+        raise UsageError(f"{malformed[0].where} {malformed[0].what}.", "Mend the record, or leave it out.")
+    if problems is not None:
+        problems.extend(malformed)
+    return questions
 
 
 def _of_example(example: Example, documents: dict[str, Document]) -> Case | None:
@@ -124,10 +182,6 @@ def _of_example(example: Example, documents: dict[str, Document]) -> Case | None
     if not passage.strip():
         return None
     return Case(example.id, example.question, parts, example.language, "evidence", positive=(passage,))
-
-
-def _numbered(cases: Sequence[Case]) -> list[Case]:
-    return [case if case.id else replace(case, id=str(number)) for number, case in enumerate(cases)]
 
 
 def _plain(context: str) -> str:

@@ -23,13 +23,11 @@ from typing import Any
 from trivium.errors import StoreFull, UsageError
 from trivium.evaluate.abilities import measure, planned
 from trivium.evaluate.abilities.ask import Answers, Progress, ask
-from trivium.evaluate.abilities.cases import read_cases, sampled
+from trivium.evaluate.abilities.cases import read_all, sampled
 from trivium.evaluate.abilities.passages import SEED, SHOWN
-from trivium.evaluate.abilities.plot import charts, standalone
 from trivium.evaluate.abilities.values import CaseSet, Measured, Reader
 from trivium.evaluate.record import begin, end, holding
 from trivium.index.durable import write_whole
-from trivium.tasks.questions import read_questions
 from trivium.tasks.records import Problem
 
 FIGURES = "abilities.json"
@@ -68,15 +66,13 @@ class AbilitiesReport:
 def read_files(
     files: Iterable[str | os.PathLike[str]],
     *,
-    truth: str | os.PathLike[str] | None = None,
     only: Sequence[str] = (),
     problems: list[Problem] | None = None,
 ) -> list[CaseSet]:
-    """Read the files, each with its name, and see that something can be measured on each.
+    """Read the files (`read_all`), each with a name of its own, and see that something can be measured on them.
 
     Args:
-        files: see `read_cases`.
-        truth: a question set with the right answers of files that have false ones alone.
+        files: of RGB, NQ-Swap or ConFiQA, question sets with evidence, and question sets that give the truth.
         only: the abilities wanted; empty is all.
         problems: takes the records that cannot be read; without it they are an error.
 
@@ -84,8 +80,7 @@ def read_files(
         UsageError: a file holds nothing to measure; or nothing of what is wanted.
         UnknownName: a name that is not in `ABILITIES`.
     """
-    known = read_questions(truth).examples if truth is not None else ()
-    sets = [read_cases(file, truth=known, problems=problems) for file in files]
+    sets = read_all(files, problems=problems)
     planned(sets, only or None)
     return _told_apart(sets)
 
@@ -164,6 +159,8 @@ def as_json(one: Measured) -> dict[str, object]:
 
 
 def _write(report: AbilitiesReport, how: Mapping[str, object]) -> None:
+    from trivium.evaluate.abilities.plot import charts, standalone  # the report, whose charts it uses, reads FIGURES
+
     content = {**how, "questions": report.questions, "figures": [as_json(one) for one in report.figures]}
     try:
         write_whole(report.folder / FIGURES, json.dumps(content, ensure_ascii=False, indent=1) + "\n")
