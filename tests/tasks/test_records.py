@@ -60,6 +60,13 @@ def test_the_first_and_the_last_line_may_be_malformed(tmp_path: Path) -> None:
     assert [problem.where for problem in problems] == ["a.jsonl:1", "a.jsonl:4"]
 
 
+@pytest.mark.parametrize("first", ['"x"', "7", "null", "# made by hand", "[1]", "x,y"])
+def test_the_first_line_may_be_anything(tmp_path: Path, first: str) -> None:
+    found, problems = records(tmp_path / "a.jsonl", first + '\n{"q": 1}\n{"q": 2}\n')
+    assert [value["q"] for _, value in found] == [1, 2]
+    assert [problem.where for problem in problems] == ["a.jsonl:1"]
+
+
 def test_one_line_alone_and_its_broken_neighbour(tmp_path: Path) -> None:
     found, problems = records(tmp_path / "a.jsonl", '{"question": "x"}\n{"question": ')
     assert len(found) == 1

@@ -10,6 +10,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -19,7 +20,7 @@ from trivium.errors import UsageError
 from trivium.tasks.formats import FOLDERS, FORMATS
 from trivium.tasks.formats.corpus import is_passage, read_corpus
 from trivium.tasks.records import Problem, Record, count_problems, read_records
-from trivium.tasks.sheet import Sheet
+from trivium.tasks.sheet import FORM_ERRORS, Sheet
 from trivium.types import Document, Example
 
 __all__ = ["Problem", "QuestionSet", "count_problems", "read_jsonl", "read_questions", "write_questions"]
@@ -128,7 +129,11 @@ def _read_file(path: Path, sheet: Sheet) -> Counter[str]:
 
 def _format_of(record: dict[str, Any]) -> str:
     """Return the name of the first format that recognises a record; empty where none does."""
-    return next((name for name, (recognise, _) in FORMATS.items() if recognise(record)), "")
+    for name, (recognise, _) in FORMATS.items():
+        with suppress(*FORM_ERRORS):  # a record that breaks off half way is not of the form
+            if recognise(record):
+                return name
+    return ""
 
 
 def read_jsonl(path: str | os.PathLike[str], problems: list[Problem] | None = None) -> Iterator[Example]:

@@ -66,12 +66,24 @@ def read_records(path: str | os.PathLike[str], problems: list[Problem]) -> Itera
         from trivium.tasks.tables import read_workbook
 
         yield from read_workbook(file, problems)
-    elif head.lstrip(_BOM + b" \t\r\n\0\xff\xfe")[:1] in (b"{", b"["):
+    elif head.lstrip(_BOM + b" \t\r\n\0\xff\xfe")[:1] in (b"{", b"[") or _has_rows(head):
         yield from _json(file, head, problems)
     else:
         from trivium.tasks.tables import read_table
 
         yield from read_table(file, _bytes(file), problems)
+
+
+def _has_rows(head: bytes) -> bool:
+    """Whether a file whose first line is no JSON has lines of JSON after it."""
+    *lines, last = head.split(b"\n")
+    for line in lines[:50]:
+        if line.startswith(b"{") and line.rstrip().endswith(b"}"):
+            try:
+                return isinstance(json.loads(line), dict)
+            except (ValueError, RecursionError):
+                continue
+    return bool(lines) and len(lines) < 50 and len(head) == _SAMPLE and last.startswith(b'{"')  # a long line
 
 
 def open_bytes(path: Path) -> Any:

@@ -19,6 +19,10 @@ _SAMPLE = 200
 """Questions of a set by which the language of those without Chinese or Japanese characters is told."""
 
 
+FORM_ERRORS = (KeyError, TypeError, AttributeError, ValueError, IndexError)
+"""What code that expects a record of one form meets in a record of another."""
+
+
 class Sheet:
     """Collects the examples, passages and problems of one question set.
 
@@ -48,9 +52,10 @@ class Sheet:
             yield
         except Malformed as error:
             self.report(str(error))
-        except (KeyError, TypeError, AttributeError, ValueError, IndexError) as error:
+        except FORM_ERRORS as error:
             # A record may hold anything anywhere; what a reader trips over is the record's fault, not the set's.
-            self.report(f"is not of the form it seems to have ({type(error).__name__}: {error})")
+            lacks = isinstance(error, KeyError)
+            self.report(f"has no {error}" if lacks else f"holds a value of another form than its format has ({error})")
         finally:
             self.where = before
 
@@ -157,13 +162,15 @@ class Sheet:
         if parts and not answers:
             answers = (join(parts, language or self._language or ("zh" if _HAN.search(question) else "")),)
         gold = tuple(dict.fromkeys(evidence))
-        if not (answers or gold or unanswerable or "response" in (metadata or {})):
+        answers = tuple(dict.fromkeys(answer for answer in answers if answer))
+        kept = {key: one for key, one in (metadata or {}).items() if isinstance(one, str | int | float) and one != ""}
+        if not (answers or gold or unanswerable or "response" in kept):
             self.report("has neither an answer nor evidence", "no answer")
         self._examples.append(
             Example(
                 id=self._own_id(id, question),
                 question=question,
-                answers=tuple(answers),
+                answers=answers,
                 evidence=gold,
                 unanswerable=unanswerable,
                 parts=tuple(parts),
@@ -171,7 +178,7 @@ class Sheet:
                 format=format,
                 tags=tuple(dict.fromkeys(filter(None, tags))),
                 language=language,
-                metadata={key: value for key, value in (metadata or {}).items() if value not in ("", None)},
+                metadata=kept,
             )
         )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from trivium.tasks.records import Malformed
@@ -67,7 +67,7 @@ def parts(value: Any) -> tuple[Alternatives, ...]:
     return tuple(filter(None, (texts(one) for one in value)))
 
 
-def join(answers: tuple[Alternatives, ...], language: str) -> str:
+def join(answers: Sequence[Alternatives], language: str) -> str:
     """Return one whole answer of several parts: the first alternative of each."""
     return ("、" if language.startswith("zh") else ", ").join(alternatives[0] for alternatives in answers)
 

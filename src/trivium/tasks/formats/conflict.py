@@ -121,9 +121,7 @@ def read_conflict_record(record: Record, sheet: Sheet) -> None:
     """Read a record as a question on its original context; the swapped answer is kept as `hallucinated`."""
     row = conflict_row(record.value)
     name = row.id if row.id != "0" or "id" in record.value else sheet.short(row.question + row.swapped_context)
-    gold = ()
-    if row.context:
-        gold = (Gold(sheet.passage(row.context, f"{name}/original"), row.context),)
+    gold = [Gold(sheet.passage(row.context, f"{name}/original"), row.context)] if row.context else []
     sheet.example(
         row.question,
         id=name,

@@ -12,14 +12,15 @@ from typing import Any
 from trivium.tasks.records import Record
 from trivium.tasks.sheet import Sheet
 from trivium.tasks.values import text, texts
-from trivium.types import Gold
+from trivium.types import Gold, Scalar
 
 
 def is_financebench(record: Mapping[str, Any]) -> bool:
     """Whether a record asks about a named filing and quotes its pages."""
     evidence = record.get("evidence")
-    quotes = isinstance(evidence, list) and bool(evidence) and isinstance(evidence[0], dict)
-    return "question" in record and ("financebench_id" in record or (quotes and "evidence_page_num" in evidence[0]))
+    first = evidence[0] if isinstance(evidence, list) and evidence else None
+    paged = isinstance(first, Mapping) and "evidence_page_num" in first
+    return "question" in record and ("financebench_id" in record or paged)
 
 
 def read_financebench(record: Record, sheet: Sheet) -> None:
@@ -32,7 +33,9 @@ def read_financebench(record: Record, sheet: Sheet) -> None:
         named = text(quote.get("doc_name", quote.get("evidence_doc_name"))) or filing
         page = quote.get("evidence_page_num")
         whole = text(quote.get("evidence_text_full_page")) or words
-        about = {"document": named, **({"page": page} if isinstance(page, int) else {})}
+        about: dict[str, Scalar] = {"document": named}
+        if isinstance(page, int):
+            about["page"] = page
         source = sheet.passage(whole, f"{named}/{text(page) or sheet.short(whole)}", title=named, metadata=about)
         evidence.append(Gold(source, words))
     sheet.example(
