@@ -1,4 +1,4 @@
-"""The library's face: `trivium.open`, `trivium.ask`. It puts the rooms together; the work is done in them."""
+"""The library's face: `trivium.open`, `trivium.ask`, `trivium.evaluate`. The rooms do the work; it joins them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from trivium.codec import dump_answer, load_answer
 from trivium.errors import UnknownName
@@ -17,8 +18,12 @@ from trivium.index.ingest import Options, add, check_options
 from trivium.index.tally import AddReport, Progress
 from trivium.index.upkeep import RemoveReport, VerifyReport, missing, remove, verify
 from trivium.models.base import Chat, Embedder, Reranker
-from trivium.types import Answer, Document, Hit, Message, Metadata
+from trivium.types import Answer, Document, Example, Hit, Message, Metadata
 from trivium.version import __version__
+
+if TYPE_CHECKING:
+    from trivium.evaluate.run import RunProgress
+    from trivium.evaluate.summary import Report
 
 
 class KnowledgeBase(Index):
@@ -245,3 +250,85 @@ def import_archive(path: str | os.PathLike[str], uri: str | Path) -> KnowledgeBa
     """Unpack what `KnowledgeBase.export` wrote into a new folder, and open it."""
     _import_archive(path, folder(uri))
     return open(uri, create=False)
+
+
+def evaluate(
+    questions: str | os.PathLike[str] | Sequence[Example],
+    system: str | Callable[[str], Answer] = "advanced",
+    kb: KnowledgeBase | None = None,
+    *,
+    out: str | os.PathLike[str] | None = None,
+    against: str | os.PathLike[str] | None = None,
+    judge: Chat | str | None = None,
+    limit: int | None = None,
+    seed: int = 0,
+    workers: int = 4,
+    k: int | None = None,
+    principals: Sequence[str] | None = None,
+    closed_book: bool = True,
+    progress: Callable[[RunProgress], None] | None = None,
+) -> Report:
+    """Ask a system the questions of a set, score its answers, and write the report into the folder of the run.
+
+    Args:
+        questions: the file of a question set, or examples.
+        system: the name of a pattern (over `kb`), another word for a system (see `trivium.systems`), or any function
+            from a question to an answer.
+        kb: the knowledge base; a system that does not use it is told by it where the answers stand.
+        out: the folder of the run; None is one below `runs/`, named by the settings.
+        against: the folder of another run, to compare with.
+        judge: a chat model, or the spec of one, that judges the answers too.
+        limit: ask so many, drawn at random by the seed.
+        seed: of the draw and of the intervals.
+        workers: questions asked at once.
+        k: how many chunks a pattern retrieves; None is its own number.
+        principals: who asks; None is an unknown asker.
+        closed_book: ask the model alone where the answer was wrong, to see whether retrieval was needed.
+        progress: told after each question.
+
+    Returns:
+        What the run came to. `report.errors` are questions that could not be asked; a second call asks only those.
+
+    Raises:
+        UsageError: there are no questions, the system is unknown, or `out` holds a run with other settings.
+        ModelError: a model cannot be opened.
+    """
+    from trivium.evaluate.against import against as compare
+    from trivium.evaluate.report import write_report
+    from trivium.evaluation import evaluate_system
+    from trivium.models.chat import open_chat
+    from trivium.systems import function_system, open_system
+    from trivium.tasks.questions import read_questions
+
+    if isinstance(questions, str | os.PathLike):
+        read = read_questions(questions)
+        name, examples = read.name, read.examples
+    else:
+        name, examples = "questions", tuple(questions)
+    if isinstance(system, str):
+        opened = open_system(
+            system,
+            index=kb,
+            chat=(lambda: kb.chat) if kb is not None else open_chat,
+            reranker=kb.reranker if kb is not None else None,
+            k=k,
+            principals=principals,
+            parallel=workers,
+        )
+    else:
+        opened = function_system(system, index=kb, principals=principals)
+    report = evaluate_system(
+        examples,
+        opened,
+        name=name,
+        folder=None if out is None else Path(out),
+        limit=limit,
+        seed=seed,
+        workers=workers,
+        judge=open_chat(judge, parallel=workers) if isinstance(judge, str) else judge,
+        embedder=kb.embedder if kb is not None else None,
+        closed_book=closed_book,
+        progress=progress,
+    )
+    write_report(report, comparison=None if against is None else compare(report.folder, against, seed=seed))
+    return report

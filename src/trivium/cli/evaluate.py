@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from trivium.evaluate.against import Comparison
     from trivium.evaluate.run import RunProgress
     from trivium.evaluate.summary import Report
-    from trivium.models.base import Embedder
+    from trivium.models import base
     from trivium.systems import OpenSystem
     from trivium.tasks.questions import QuestionSet
 
@@ -136,7 +136,7 @@ def evaluate(
         report = evaluate_system(
             read.examples,
             opened,
-            name=read.name,
+            name=_name(read, questions),
             folder=out,
             limit=limit,
             seed=seed,
@@ -179,6 +179,11 @@ def _read(screen: Screen, path: Path, language: str, corpus: Path | None) -> Que
     return read
 
 
+def _name(read: QuestionSet, path: Path) -> str:
+    """Return what to call a question set: its own name, or its folder's where the file's says nothing."""
+    return path.resolve().parent.name or read.name if read.name in ("questions", "test", "dev") else read.name
+
+
 def _open(
     screen: Screen,
     system: str,
@@ -188,7 +193,7 @@ def _open(
     k: int | None,
     asker: tuple[str, ...],
     workers: int,
-) -> tuple[OpenSystem, Embedder | None]:
+) -> tuple[OpenSystem, base.Embedder | None]:
     """Open the system, and the embedder of its knowledge base where it has one."""
     from trivium.cli.progress import fetch_defaults
     from trivium.models.chat import open_chat

@@ -159,7 +159,8 @@ def _changes(
     """Return the questions on which the runs disagree; only their answers are read into memory."""
     changed = {key for key in common if abs(here.value(RIGHT, key) - there.value(RIGHT, key)) == 1.0}
     said = _said(other, changed)
-    gained, lost = [], []
+    gained: list[Change] = []
+    lost: list[Change] = []
     for result in read_results(folder):
         key = result.example.id
         if key in changed and result.answer is not None:

@@ -156,7 +156,9 @@ def save(folder: Path, record: Record) -> None:
         "complete": record.complete,
     }
     try:
-        write_whole(folder / RECORD, json.dumps(content, ensure_ascii=False, indent=1) + "\n")
+        # An unpaired surrogate (an argument that was no UTF-8) becomes the escape that JSON has for it.
+        text = json.dumps(content, ensure_ascii=False, indent=1).encode("utf-8", "backslashreplace").decode("utf-8")
+        write_whole(folder / RECORD, text + "\n")
     except OSError as error:
         raise StoreFull(
             f"{folder / RECORD} cannot be written: {error.strerror or error}.", "Free some space."

@@ -15,7 +15,7 @@ from pathlib import Path
 from trivium.evaluate.failure import PointSummary, Wrong, summary
 from trivium.evaluate.record import Record
 from trivium.evaluate.results import Result
-from trivium.evaluate.statistics import interval
+from trivium.evaluate.statistics import interval, wilson
 from trivium.types import Example, Score
 
 RIGHT = "correct"
@@ -86,18 +86,23 @@ def report_json(report: Report) -> dict[str, object]:
 
 @dataclass
 class Tally:
-    """Counts results as they come. Each question has a place, from 0; a later result of it replaces the earlier one."""
+    """Counts results as they come. Each question has a place, from 0; an answer takes the place of an earlier error."""
 
     ids: Sequence[str]
     values: dict[str, array[float]] = field(default_factory=dict)
     """Of each metric one number for each question; NaN where it does not apply or was not asked."""
     seconds: array[float] = field(default_factory=lambda: array("d"))
+    """Until the answer, as the system itself says, or with scoring where it does not."""
     tokens: array[float] = field(default_factory=lambda: array("d"))
     errors: dict[int, str] = field(default_factory=dict)
     judge_failures: dict[int, int] = field(default_factory=dict)
     ranks: dict[int, tuple[int, ...]] = field(default_factory=dict)
     tags: Counter[str] = field(default_factory=Counter)
-    """How many answered questions have each tag, and each language."""
+    """How many answered questions that can be judged have each tag, and each language."""
+    right_of: Counter[str] = field(default_factory=Counter)
+    """How many of them were answered rightly."""
+    depth: int = 0
+    """The most hits that an answer had."""
     _answered: bytearray = field(default_factory=bytearray)
     _right: int = 0
     _judged: int = 0
@@ -114,14 +119,14 @@ class Tally:
         if place is None:
             return False
         if self._answered[place]:
-            self.tags.subtract(_tags(result.example))
-        if self._answered[place] or place in self.errors:
-            self._forget(place)
+            return True  # an answer stands: what a file says twice counts once
+        self.errors.pop(place, None)
         if result.answer is None:
             self.errors[place] = result.error
             return True
         self._answered[place] = 1
-        self.tags.update(_tags(result.example))
+        self._count_tags(result)
+        self.depth = max(self.depth, len(result.answer.hits))
         for name, value in result.scores.items():
             if value is not None:
                 self._column(name)[place] = value
@@ -129,7 +134,7 @@ class Tally:
             self._column(RIGHT)[place] = float(result.right)
             self._right += result.right
             self._judged += 1
-        self.seconds[place] = result.seconds
+        self.seconds[place] = result.answer.seconds.total or result.seconds
         self.tokens[place] = result.answer.usage.prompt_tokens + result.answer.usage.completion_tokens
         if result.judge_failures:
             self.judge_failures[place] = result.judge_failures
@@ -158,7 +163,7 @@ class Tally:
 
     def common_tags(self, most: int) -> list[str]:
         """Return the tags and languages that tell questions apart, the most frequent first."""
-        telling = [(tag, count) for tag, count in self.tags.most_common() if 0 < count < self.answered]
+        telling = [(tag, count) for tag, count in self.tags.most_common() if count < self._judged]
         return [tag for tag, _ in telling[:most]]
 
     def value(self, name: str, key: str) -> float:
@@ -171,16 +176,11 @@ class Tally:
             self.values[name] = array("d", [math.nan]) * len(self.ids)
         return self.values[name]
 
-    def _forget(self, place: int) -> None:
-        was = self.values[RIGHT][place] if RIGHT in self.values else math.nan
-        if not math.isnan(was):
-            self._right -= int(was)
-            self._judged -= 1
-        for column in self.values.values():
-            column[place] = math.nan
-        for kept in (self.errors, self.judge_failures, self.ranks):
-            kept.pop(place, None)
-        self._answered[place] = 0
+    def _count_tags(self, result: Result) -> None:
+        if result.right is not None:
+            for tag in {*result.example.tags, result.example.language} - {""}:
+                self.tags[tag] += 1
+                self.right_of[tag] += result.right
 
 
 def figures(tally: Tally, *, seed: int = 0) -> dict[str, Score]:
@@ -206,16 +206,25 @@ def failure_points(results: Iterable[Result], answered: int) -> list[PointSummar
 
 
 def recall_curve(tally: Tally, most: int = 20, *, seed: int = 0) -> list[tuple[int, Score]]:
-    """Return (k, recall@k) for k from 1 to the last rank at which something was found, at most `most`.
+    """Return (k, recall@k) for k from 1 to the number of hits, at most `most`.
 
     Recall@k of a question is the share of its pieces of gold evidence that one of the first k hits holds.
     """
-    last = min(most, max((max(found) for found in tally.ranks.values()), default=0))
+    last = min(most, tally.depth) if tally.ranks else 0
     curve = []
     for k in range(1, last + 1):
         shares = [sum(0 < rank <= k for rank in found) / len(found) for found in tally.ranks.values()]
         curve.append((k, mean(shares, seed=seed)))
     return curve
+
+
+def by_tag(tally: Tally, most: int = 20) -> dict[str, Score]:
+    """Return the share of right answers among the questions of each tag and language that tells questions apart."""
+    found = {}
+    for tag in tally.common_tags(most):
+        n, right = tally.tags[tag], tally.right_of[tag]
+        found[tag] = Score(right / n, *wilson(right, n), n)
+    return found
 
 
 def _wrong(result: Result) -> Wrong:
@@ -228,10 +237,6 @@ def _wrong(result: Result) -> Wrong:
         result.answer.text[:_SHOWN],
         result.failure,
     )
-
-
-def _tags(example: Example) -> set[str]:
-    return {*example.tags, *([example.language] if example.language else [])}
 
 
 def known_answer(example: Example) -> str:

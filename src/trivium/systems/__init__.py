@@ -195,14 +195,28 @@ def python_system(spec: str) -> OpenSystem:
     if not callable(found):
         public = [each for each, value in vars(module).items() if callable(value) and not each.startswith("_")]
         raise UnknownName(f"function in {module_name}", name, public)
-    function: Callable[[str], object] = found
+    system = function_system(found)
+    return replace(system, settings={**system.settings, "name": f"{module_name}:{name}"})
+
+
+def function_system(
+    function: Callable[[str], Answer], *, index: Index | None = None, principals: Sequence[str] | None = None
+) -> OpenSystem:
+    """Return any function from a question to an answer as a system.
+
+    Args:
+        function: what is asked. It may return a text or a dictionary too, as `stored.answer_from` reads them.
+        index: a knowledge base, which tells where the answers stand.
+        principals: who may read what of it.
+    """
+    name = getattr(function, "__qualname__", type(function).__qualname__)
 
     def answer(example: Example) -> Answer:
         question = asked(example)
         return answer_from(function(question), question)
 
-    settings = {"name": f"{module_name}:{name}", "kind": "python", "source": _source_hash(module, found)}
-    return OpenSystem(name, ByExample(answer), settings)
+    settings = {"name": name, "kind": "python", "source": _source_hash(function)}
+    return _beside(OpenSystem(name, ByExample(answer), settings), index, principals)
 
 
 def answers_system(path: str | os.PathLike[str]) -> OpenSystem:
@@ -228,14 +242,12 @@ def _by_example(answer: Callable[[str], Answer]) -> ByExample:
     return ByExample(lambda example: answer(asked(example)))
 
 
-def _source_hash(module: object, function: object) -> str:
-    """Return a fingerprint of the file of the user's function: other code is another system."""
-    for thing in (function, module):
-        try:
-            return file_hash(Path(inspect.getfile(thing)))  # type: ignore[arg-type]
-        except (TypeError, OSError):
-            continue
-    return ""
+def _source_hash(function: object) -> str:
+    """Return a fingerprint of the file of a user's function, empty where unknown: other code is another system."""
+    try:
+        return file_hash(Path(inspect.getfile(function)))  # type: ignore[arg-type]
+    except (TypeError, OSError):
+        return ""
 
 
 def kind_of(spec: str) -> str:
@@ -300,6 +312,11 @@ def open_system(
     else:
         name = spec.removeprefix("pattern:")
         return pattern_system(name, index, chat(), reranker=reranker, k=k, principals=principals)
+    return _beside(system, index, principals)
+
+
+def _beside(system: OpenSystem, index: Index | None, principals: Sequence[str] | None) -> OpenSystem:
+    """Return a system with a knowledge base beside it, which it may or may not know."""
     if index is None:
         return system
     return replace(system, corpus=holders_of(index, principals=principals), rank=partial(_rank, index, "", principals))

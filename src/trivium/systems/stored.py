@@ -179,15 +179,18 @@ def _hits(passages: object) -> Iterator[Hit]:
         [passages] if isinstance(passages, str | Mapping) else list(passages) if isinstance(passages, Sequence) else []
     )
     for place, found in enumerate(several):
-        row = found if isinstance(found, Mapping) else {"text": str(found)}
-        row = row.get("chunk", row) if isinstance(row.get("chunk"), Mapping) else row
+        given: Mapping[str, Any] = found if isinstance(found, Mapping) else {"text": str(found)}
+        chunk = given.get("chunk")
+        row: Mapping[str, Any] = chunk if isinstance(chunk, Mapping) else given
         text = str(next((row[key] for key in ("text", "content", "page_content", "passage") if row.get(key)), ""))
         source = str(next((row[key] for key in ("source", "title", "document", "url") if row.get(key)), ""))
         identity = str(row.get("chunk_id") or row.get("id") or f"passage:{place}")
         page = row.get("page")
-        chunk = Chunk(identity, source, source, text, 0, len(text), place, page if isinstance(page, int) else None)
-        score = found.get("score") if isinstance(found, Mapping) else None
-        yield Hit(chunk, float(score) if isinstance(score, int | float) else 1.0 / (place + 1), ("given",))
+        stored_chunk = Chunk(
+            identity, source, source, text, 0, len(text), place, page if isinstance(page, int) else None
+        )
+        score = given.get("score")
+        yield Hit(stored_chunk, float(score) if isinstance(score, int | float) else 1.0 / (place + 1), ("given",))
 
 
 def _citation(found: object, place: int) -> Citation:

@@ -48,18 +48,19 @@ def write_report(report: Report, *, comparison: Comparison | None = None, title:
 def _abilities(folder: Path) -> list[Measured]:
     """Return the figures that `trivium.evaluate.abilities.run` wrote; none where there are none."""
     found = read_json(folder / FIGURES).get("figures", [])
-    nan = math.nan
     return [
         Measured(
             ability=one["ability"],
             set=one["set"],
             language=one["language"],
             metric=one["metric"],
-            score=Score(
-                *(nan if one[name] is None else float(one[name]) for name in ("mean", "low", "high")), one["n"]
-            ),
+            score=Score(_number(one["mean"]), _number(one["low"]), _number(one["high"]), one["n"]),
             at=one["at"],
             arm=one["arm"],
         )
         for one in found
     ]
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else value

@@ -78,3 +78,16 @@ def meaning(name: str) -> str:
 def base_of(name: str) -> str:
     """Return the metric's name without its cut and without the mark of a judge."""
     return re.sub(r"^judged?[_:.]", "", name.split("@", 1)[0])
+
+
+def with_cuts(names: Iterable[str]) -> tuple[list[str], dict[str, dict[int, str]]]:
+    """Return the names without a cut, and of the others by their base: the cut and the whole name (`recall@5`)."""
+    single: list[str] = []
+    cut: dict[str, dict[int, str]] = {}
+    for name in names:
+        base, at, k = name.partition("@")
+        if at and k.isdigit():
+            cut.setdefault(base, {})[int(k)] = name
+        else:
+            single.append(name)
+    return single, cut

@@ -24,7 +24,7 @@ from trivium.evaluate.against import Comparison
 from trivium.evaluate.failure import POINTS
 from trivium.evaluate.report import sections
 from trivium.evaluate.results import Result, plain
-from trivium.evaluate.summary import Report, Tally, known_answer, recall_curve
+from trivium.evaluate.summary import Report, Tally, by_tag, known_answer, recall_curve
 
 REPORT = "report.html"
 MOST_QUESTIONS = 20_000
@@ -62,7 +62,7 @@ def write_html(
     path = report.folder / REPORT
     temporary = report.folder / f".{REPORT}.tmp"
     try:
-        with open(temporary, "w", encoding="utf-8", errors="backslashreplace", newline="\n") as page:
+        with open(temporary, "w", encoding="utf-8", errors="replace", newline="\n") as page:
             _write(page, report, results, abilities, comparison, title)
         os.replace(temporary, path)
     except OSError as error:
@@ -113,13 +113,18 @@ def _parts(
         ("summary", "Figures", sections.metrics(report)),
         ("against", "Against the other run", sections.against(comparison) if comparison else ""),
         ("failures", "Why answers were wrong", sections.points(report.points, report.asked) if report.points else ""),
-        ("recall", "Recall@k", sections.recall(recall_curve(report.tally))),
+        ("retrieval", "Retrieval", _side_by_side(report)),
         ("abilities", "Abilities", sections.abilities(abilities) if abilities else ""),
         ("distributions", "Distributions", sections.distributions(report)),
         ("questions", "Questions", _controls(report, comparison)),
         ("repeat", "How to repeat it", sections.repeat(report.record)),
     ]
     return [part for part in found if part[2]]
+
+
+def _side_by_side(report: Report) -> str:
+    cards = sections.recall(recall_curve(report.tally)) + sections.tags(by_tag(report.tally))
+    return f"<div class='grid wide'>{cards}</div>" if cards else ""
 
 
 def _controls(report: Report, comparison: Comparison | None) -> str:
@@ -220,7 +225,7 @@ def _blocks(
 
 def _packed(rows: list[dict[str, Any]], passages: list[dict[str, Any]]) -> bytes:
     text = json.dumps({"rows": rows, "passages": passages}, ensure_ascii=False, default=plain)
-    return text.encode("utf-8", "backslashreplace")
+    return text.encode("utf-8", "replace")
 
 
 def _add_row(index: dict[str, Any], result: Result, changes: Mapping[str, int]) -> None:

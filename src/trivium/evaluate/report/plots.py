@@ -71,7 +71,7 @@ def _metrics(report: Report) -> Any:
     plot.barh(places, [score.mean for score in scores], color=_BLUE, alpha=0.85, height=0.62)
     for place, score in zip(places, scores, strict=True):
         plot.plot([score.low, score.high], [place, place], color=_INK, linewidth=1.4)
-    plot.set_yticks(list(places), [f"{name} (n={report.metrics[name].n:,})" for name in shares])
+    plot.set_yticks(list(places), [f"{_shown(name)} (n={report.metrics[name].n:,})" for name in shares])
     plot.set_xlim(0, 1)
     plot.set_xlabel("mean, with its 95% interval", fontsize=8)
     return figure
@@ -120,7 +120,7 @@ def _distributions(report: Report) -> Any:
     figure, axes = _new(10, 0.3 + 1.8 * rows, rows, 4)
     for plot, (name, values) in zip(axes.flat, columns, strict=False):
         plot.hist(values, bins=20, range=(0, 1) if max(values) <= 1 else None, color=_BLUE)
-        plot.set_title(name, fontsize=9)
+        plot.set_title(_shown(name), fontsize=9)
     for plot in list(axes.flat)[len(columns) :]:
         plot.set_visible(False)
     return figure
@@ -137,13 +137,19 @@ def _abilities(measured: Sequence[Measured]) -> dict[str, Any]:
             colour = _COLOURS[number % len(_COLOURS)]
             places = [at for at, _ in points]
             plot.fill_between(places, [s.low for _, s in points], [s.high for _, s in points], color=colour, alpha=0.14)
-            plot.plot(places, [s.mean for _, s in points], color=colour, marker="o", markersize=3.5, label=name)
+            plot.plot(places, [s.mean for _, s in points], color=colour, marker="o", markersize=3.5, label=_shown(name))
         plot.set_ylim(0, 1)
-        plot.set_title(ability, fontsize=9)
+        plot.set_title(_shown(ability), fontsize=9)
         plot.set_ylabel("accuracy", fontsize=8)
         plot.legend(fontsize=7, frameon=False)
         found[ability] = figure
     return found
+
+
+def _shown(name: str) -> str:
+    """Return a name as a font can draw it: nothing unprintable, no formulas, not too long."""
+    printable = "".join(letter if letter.isprintable() else "?" for letter in name)
+    return printable.replace("$", "\\$")[:60]
 
 
 def _place(point: tuple[float, Score]) -> float:

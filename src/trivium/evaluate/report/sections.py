@@ -9,11 +9,11 @@ from html import escape
 from urllib.parse import quote
 
 from trivium.evaluate.abilities.values import Measured
-from trivium.evaluate.against import Comparison
+from trivium.evaluate.against import Change, Comparison
 from trivium.evaluate.failure import POINTS, Cure, PointSummary, Wrong
 from trivium.evaluate.record import Record
-from trivium.evaluate.report.groups import grouped, meaning
-from trivium.evaluate.report.svg import Series, curve, difference_bar, histogram, interval_bar, number, signed
+from trivium.evaluate.report.groups import grouped, meaning, with_cuts
+from trivium.evaluate.report.svg import Series, curve, difference_bar, fixed, histogram, interval_bar, signed
 from trivium.evaluate.summary import RIGHT, Report
 from trivium.types import Score
 
@@ -62,18 +62,18 @@ def tiles(report: Report) -> str:
     tally = report.tally
     found = []
     if (right := report.metrics.get(RIGHT)) is not None:
-        found.append(_tile(f"{right.mean:.1%}", "answered rightly", f"95%: {right.low:.1%} to {right.high:.1%}"))
+        found.append(_tile(f"{right.mean:.1%}", "answered rightly", _range(right)))
     for name, words in (
-        ("recall@5", "evidence in the first 5"),
-        ("faithfulness", "faithful to the passages"),
+        ("recall@5", "evidence in first 5"),
+        ("faithfulness", "faithful claims"),
         ("citation_precision", "citations that hold"),
     ):
         if (score := report.metrics.get(name)) is not None:
-            found.append(_tile(f"{score.mean:.1%}", words, f"95%: {score.low:.1%} to {score.high:.1%}"))
+            found.append(_tile(f"{score.mean:.1%}", words, _range(score)))
     seconds = sorted(value for value in tally.seconds if not math.isnan(value))
     if seconds:
         middle, slow = seconds[len(seconds) // 2], seconds[min(len(seconds) - 1, int(0.95 * len(seconds)))]
-        found.append(_tile(f"{number(middle)} s", "a question, scored", f"one in twenty: over {number(slow)} s"))
+        found.append(_tile(f"{middle:.2g} s", "to answer (median)", f"95% under {slow:.2g} s"))
     tokens = [value for value in tally.tokens if not math.isnan(value)]
     if sum(tokens):
         found.append(_tile(f"{sum(tokens) / len(tokens):,.0f}", "tokens a question", f"{sum(tokens):,.0f} in all"))
@@ -81,27 +81,57 @@ def tiles(report: Report) -> str:
 
 
 def metrics(report: Report) -> str:
-    """Return the table of every metric with its interval."""
+    """Return every metric with its interval: in rows, and those at several cuts (recall@1, recall@5) in columns."""
     if not report.metrics:
         return "<p class='note'>Nothing was answered, so there are no figures.</p>"
-    rows = []
+    rows: list[str] = []
+    cuts: dict[str, dict[int, str]] = {}
     for group, names in grouped(report.metrics).items():
-        rows.append(f"<tr class='group'><td colspan='5'>{escape(group)}</td></tr>")
-        for name in names:
-            score = report.metrics[name]
-            high = 1.0 if score.high <= 1.0 else score.high * 1.05
-            rows.append(
-                f"<tr><td class='name'>{escape(name)}<div class='small note'>{escape(meaning(name))}</div></td>"
-                f"<td class='bar'>{interval_bar(score, high=high)}</td>"
-                f"<td class='n'><b>{number(score.mean)}</b></td>"
-                f"<td class='n optional'>{number(score.low)} to {number(score.high)}</td>"
-                f"<td class='n optional'>{score.n:,}</td></tr>"
-            )
+        single, of_group = with_cuts(names)
+        cuts |= of_group
+        if single:
+            rows.append(f"<tr class='group'><td colspan='5'>{escape(group)}</td></tr>")
+        rows += [_metric_row(name, report.metrics[name]) for name in single]
     head = (
         "<tr><th>metric</th><th></th><th class='n'>mean</th><th class='n optional'>95% interval</th>"
         "<th class='n optional'>questions</th></tr>"
     )
-    return f"<div class='card scroll'><table>{head}{''.join(rows)}</table></div>"
+    table = f"<div class='card scroll'><table>{head}{''.join(rows)}</table></div>" if rows else ""
+    return table + (_cut_table(cuts, report.metrics) if cuts else "")
+
+
+def _metric_row(name: str, score: Score) -> str:
+    high = 1.0 if score.high <= 1.0 else score.high * 1.05
+    return (
+        f"<tr><td class='name'>{escape(name)}<div class='small note'>{escape(meaning(name))}</div></td>"
+        f"<td class='bar'>{interval_bar(score, high=high)}</td>"
+        f"<td class='n'><b>{fixed(score.mean)}</b></td>"
+        f"<td class='n optional'>{fixed(score.low)} to {fixed(score.high)}</td>"
+        f"<td class='n optional'>{score.n:,}</td></tr>"
+    )
+
+
+def _cut_table(cuts: Mapping[str, Mapping[int, str]], scores: Mapping[str, Score]) -> str:
+    """Return metrics of rankings, one a row, with a column for each cut."""
+    columns = sorted({k for of_base in cuts.values() for k in of_base})
+    head = "".join(f"<th class='n'>@{k}</th>" for k in columns)
+    rows = []
+    for base, of_base in cuts.items():
+        cells = []
+        for k in columns:
+            score = scores.get(of_base.get(k, ""))
+            cells.append(
+                f"<td class='n'><b>{fixed(score.mean)}</b>{interval_bar(score, style='s3')}"
+                f"<div class='small note'>{fixed(score.low)} to {fixed(score.high)}</div></td>"
+                if score is not None
+                else "<td></td>"
+            )
+        name = f"{escape(base)}<div class='small note'>{escape(meaning(base))}</div>"
+        rows.append(f"<tr><td class='name'>{name}</td>{''.join(cells)}</tr>")
+    return (
+        "<div class='card scroll cuts' style='margin-top:14px'><table><tr><th>among the first k passages</th>"
+        f"{head}</tr>{''.join(rows)}</table></div>"
+    )
 
 
 def distributions(report: Report) -> str:
@@ -115,7 +145,13 @@ def distributions(report: Report) -> str:
                 cards.append(_chart(name, histogram(values, high=_top(values)), meaning(name)))
     seconds = [value for value in tally.seconds if not math.isnan(value)]
     if len(set(seconds)) > 2:
-        cards.append(_chart("seconds", histogram(seconds, high=_top(seconds), unit=" s"), "a question, with scoring"))
+        cards.append(
+            _chart(
+                "seconds",
+                histogram(seconds, high=_top(seconds), unit=" s"),
+                "until the answer; several are asked at once",
+            )
+        )
     return f"<div class='grid'>{''.join(cards)}</div>" if cards else ""
 
 
@@ -124,32 +160,49 @@ def recall(points: Sequence[tuple[int, Score]]) -> str:
     if not points:
         return ""
     drawn = curve([Series("recall@k", points)], x_label="k: passages looked at", y_label="recall@k")
-    last = points[-1]
     words = (
-        f"Share of the gold evidence that the first k passages hold: {number(points[0][1].mean)} at 1, "
-        f"{number(last[1].mean)} at {last[0]}. The band is the 95% interval. What is missing at the end was not "
-        "retrieved at all, or is not in the documents."
+        f"Share of the gold evidence among the first k passages: {points[0][1].mean:.1%} at 1, "
+        f"{points[-1][1].mean:.1%} at {points[-1][0]}. The band is the 95% interval. What is missing at the end was "
+        "not retrieved, or is not in the documents."
     )
-    return f"<div class='card'>{drawn}<p class='note'>{escape(words)}</p></div>"
+    return f"<div class='card'><h3>Recall@k</h3>{drawn}<p class='note small'>{escape(words)}</p></div>"
+
+
+def tags(shares: Mapping[str, Score]) -> str:
+    """Return the share of right answers by tag and language."""
+    rows = "".join(
+        f"<tr><td>{escape(tag)}</td><td class='bar'>{interval_bar(score)}</td>"
+        f"<td class='n'><b>{fixed(score.mean)}</b></td><td class='n'>{score.n:,}</td></tr>"
+        for tag, score in shares.items()
+    )
+    head = "<tr><th>tag</th><th>answered rightly</th><th class='n'>share</th><th class='n'>questions</th></tr>"
+    return f"<div class='card scroll'><h3>By tag</h3><table>{head}{rows}</table></div>" if shares else ""
 
 
 def points(found: Sequence[PointSummary], asked: int) -> str:
     """Return the failure points with their counts, examples and cures."""
-    most = max((point.share.high for point in found), default=0.0) or 1.0
-    return "".join(_point(point, asked, most) for point in found)
-
-
-def _point(point: PointSummary, asked: int, most: float) -> str:
-    label = short_point(point.point)
-    bar = interval_bar(point.share, high=most, style="s2") if point.count else ""
-    share = f"{point.count / asked:.1%}" if asked else ""
-    head = (
-        f"<summary><span class='tag {'wrong' if point.count else 'plain'}'>{escape(label)}</span>"
-        f"<span><b>{escape(point.title)}</b></span><span class='chart-cell'>{bar}</span>"
-        f"<span class='count'><b>{point.count:,}</b> <span class='note small'>{share}</span></span></summary>"
+    seen = [point for point in found if point.count]
+    if not seen:
+        return "<p class='note'>No answer was wrong.</p>"
+    most = max(point.share.high for point in seen) or 1.0
+    first = max(seen, key=lambda point: point.count)
+    none = ", ".join(
+        point.title if short_point(point.point) != point.point else f"{point.point} {point.title}"
+        for point in found
+        if not point.count
     )
-    if not point.count:
-        return f"<details class='card point none'>{head}</details>"
+    rest = f"<p class='note small'>None of: {escape(none)}.</p>" if none else ""
+    return "".join(_point(point, asked, most, point is first) for point in seen) + rest
+
+
+def _point(point: PointSummary, asked: int, most: float, opened: bool) -> str:
+    head = (
+        f"<summary><span class='tag wrong'>{escape(short_point(point.point))}</span>"
+        f"<span><b>{escape(point.title)}</b></span>"
+        f"<span class='chart-cell'>{interval_bar(point.share, high=most, style='s2')}</span>"
+        f"<span class='count'><b>{point.count:,}</b> <span class='note small'>{point.count / asked:.1%}</span></span>"
+        "</summary>"
+    )
     what = POINTS[point.point].meaning if point.point in POINTS else ""
     stages = (
         "<p class='small note'>Dropped by: "
@@ -162,7 +215,7 @@ def _point(point: PointSummary, asked: int, most: float) -> str:
     cures = "".join(_cure(cure) for cure in point.cures)
     everything = f"<a href='#point={quote(point.point)}'>All {point.count:,} in the list</a>"
     return (
-        f"<details class='card point'{' open' if point.count == most else ''}>{head}<div class='inside'>"
+        f"<details class='card point'{' open' if opened else ''}>{head}<div class='inside'>"
         f"<div><p class='note'>{escape(what)}</p>{stages}{samples}{everything}</div>"
         f"<div><h3>What can move it</h3><ul class='cures'>{cures}</ul></div></div></details>"
     )
@@ -199,8 +252,8 @@ def against(comparison: Comparison) -> str:
             one = by_name[name]
             style = {"better": "right", "worse": "wrong"}.get(one.verdict, "plain")
             rows.append(
-                f"<tr><td class='name'>{escape(name)}</td><td class='n optional'>{number(one.other.mean)}</td>"
-                f"<td class='n optional'>{number(one.this.mean)}</td>"
+                f"<tr><td class='name'>{escape(name)}</td><td class='n optional'>{fixed(one.other.mean)}</td>"
+                f"<td class='n optional'>{fixed(one.this.mean)}</td>"
                 f"<td class='bar'>{difference_bar(one.difference, reach)}</td>"
                 f"<td class='n'>{signed(one.difference.mean)}"
                 f"<div class='small note'>{signed(one.difference.low)} to {signed(one.difference.high)}</div></td>"
@@ -226,12 +279,9 @@ def against(comparison: Comparison) -> str:
     )
 
 
-def _changes(title: str, changes: Sequence[object]) -> str:
-    from trivium.evaluate.against import Change
-
+def _changes(title: str, changes: Sequence[Change]) -> str:
     parts = []
     for change in changes[:_MOST_CHANGES]:
-        assert isinstance(change, Change)
         parts.append(
             f"<div class='sample'><a href='#question={quote(change.id)}'>{escape(change.question)}</a>"
             f"<div>before: {escape(change.other)}</div><div>now: {escape(change.this)}</div>"
@@ -269,8 +319,8 @@ def abilities(measured: Sequence[Measured]) -> str:
         body = curve(drawn, x_label=x_label, y_label="accuracy", x_percent=percent) if drawn else ""
         rows = "".join(
             f"<tr><td class='name'>{escape(one.set)}</td><td>{escape(f'{one.metric} {one.arm}'.strip())}</td>"
-            f"<td class='bar'>{interval_bar(one.score)}</td><td class='n'><b>{number(one.score.mean)}</b></td>"
-            f"<td class='n optional'>{number(one.score.low)} to {number(one.score.high)}</td></tr>"
+            f"<td class='bar'>{interval_bar(one.score)}</td><td class='n'><b>{fixed(one.score.mean)}</b></td>"
+            f"<td class='n optional'>{fixed(one.score.low)} to {fixed(one.score.high)}</td></tr>"
             for one in of
             if one.at is None or one.metric != "accuracy"
         )
@@ -318,6 +368,10 @@ def _tile(figure: str, words: str, range_: str) -> str:
         f"<div class='card tile'><b>{escape(figure)}</b><span>{escape(words)}</span>"
         f"<span class='range'>{escape(range_)}</span></div>"
     )
+
+
+def _range(score: Score) -> str:
+    return f"{score.low:.0%} to {score.high:.0%}"
 
 
 def _chart(name: str, svg: str, words: str) -> str:

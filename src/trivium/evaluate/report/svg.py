@@ -72,6 +72,7 @@ def histogram(values: Sequence[float], *, bins: int = 20, low: float = 0.0, high
     width, height = 320.0, 150.0
     plot_width, plot_height = width - _LEFT - _RIGHT, height - _TOP - _BOTTOM
     most = max(counts) or 1
+    most += most % 2  # so that its half is whole
     step = plot_width / bins
     parts = [_frame(width, height, f"distribution of {len(values):,} values")]
     for share in (0.5, 1.0):
@@ -88,8 +89,9 @@ def histogram(values: Sequence[float], *, bins: int = 20, low: float = 0.0, high
         )
     bottom = _TOP + plot_height
     parts.append(f'<path class="axis" d="M{_LEFT} {bottom:g}H{width - _RIGHT:g}"/>')
-    for share in (0.0, 0.5, 1.0):
-        parts.append(_label(_LEFT + plot_width * share, bottom + 15, number(low + span * share) + unit, "middle"))
+    for share, anchor in ((0.0, "start"), (0.5, "middle"), (1.0, "end")):
+        tick = f"{low + span * share:.3g}{unit}"
+        parts.append(_label(_LEFT + plot_width * share, bottom + 15, tick, anchor))
     return "".join(parts) + "</svg>"
 
 
@@ -170,6 +172,11 @@ def number(value: float) -> str:
     if abs(value) >= 10:
         return f"{value:.1f}"
     return f"{value:.3f}".rstrip("0").rstrip(".") if value else "0"
+
+
+def fixed(value: float) -> str:
+    """Return a figure of a table: three decimals, so that a column can be compared."""
+    return number(value) if math.isnan(value) or abs(value) >= 10 else f"{value:.3f}"
 
 
 def signed(value: float) -> str:

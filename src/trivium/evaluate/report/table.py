@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from trivium.evaluate.against import Comparison
 from trivium.evaluate.report.groups import grouped
 from trivium.evaluate.report.sections import short_point
-from trivium.evaluate.report.svg import number, signed
+from trivium.evaluate.report.svg import fixed, signed
 from trivium.evaluate.summary import Report
 
 if TYPE_CHECKING:
@@ -28,9 +28,7 @@ def metrics_table(report: Report) -> Table:
         table.add_row(group, style="dim")
         for name in names:
             score = report.metrics[name]
-            table.add_row(
-                f"  {name}", number(score.mean), f"{number(score.low)} to {number(score.high)}", f"{score.n:,}"
-            )
+            table.add_row(f"  {name}", fixed(score.mean), f"{fixed(score.low)} to {fixed(score.high)}", f"{score.n:,}")
     return table
 
 
@@ -61,8 +59,8 @@ def comparison_table(comparison: Comparison) -> Table:
     for one in comparison.metrics:
         table.add_row(
             one.metric,
-            number(one.other.mean),
-            number(one.this.mean),
+            fixed(one.other.mean),
+            fixed(one.this.mean),
             signed(one.difference.mean),
             f"{signed(one.difference.low)} to {signed(one.difference.high)}",
             Text(one.verdict, style=_STYLES[one.verdict]),
