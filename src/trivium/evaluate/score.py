@@ -103,6 +103,7 @@ def right(example: Example, answer: Answer, scores: Mapping[str, float | None] |
 
     - unanswerable: the system refused;
     - answerable, and the system refused: wrong;
+    - in another form than the example asks for (`metrics.format`): wrong, whatever it says;
     - parts: one alternative of every part stands in the answer;
     - choices: the answer picks the known one (`metrics.answers.choice`);
     - otherwise: a known answer stands in it (`contains`), or the token F1 is at least 0.5.
@@ -115,11 +116,13 @@ def right(example: Example, answer: Answer, scores: Mapping[str, float | None] |
     if example.unanswerable or answer.refused:
         return example.unanswerable and answer.refused
     said = spoken(answer)
+    known = scores or {}
+    if example.format and (known.get("format") if "format" in known else _form_kept(example, answer, said)) == 0.0:
+        return False
     if example.parts:
         return answers.part_recall(said, example.parts) == 1.0
     if example.choices:
         return answers.choice(said, example.choices) in answers.right_choices(example.answers, example.choices)
-    known = scores or {}
     held, f1 = known.get("contains"), known.get("f1")
     language = language_of(example)
     if held is None:
@@ -269,7 +272,12 @@ def _r_rate(case: Case) -> float | None:
 def _format(case: Case) -> float | None:
     if not case.example.format or case.answer.refused:
         return None
-    return max(format.obeys(text, case.example.format) for text in {case.answer.text.strip(), case.said})
+    return _form_kept(case.example, case.answer, case.said)
+
+
+def _form_kept(example: Example, answer: Answer, said: str) -> float:
+    """Whether the answer has the form asked for, with its citation markers or without."""
+    return max(format.obeys(text, example.format) for text in {answer.text.strip(), said})
 
 
 METRICS: Mapping[str, Metric] = {
