@@ -2,7 +2,7 @@
 
 A split by question puts two questions about one paragraph on both sides, and the test then measures memory. Here
 questions that share a document, or are the same question, stay together: the connected components of the graph
-of questions and documents are the units that are dealt out (Lewis et al. 2021, arXiv:2008.02637, measured how much
+of questions and documents are the units that are dealt out (Lewis et al. 2020, arXiv:2008.02637, measured how much
 question sets overlap otherwise).
 """
 
