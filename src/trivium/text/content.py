@@ -59,12 +59,17 @@ class Words:
         self._han = normalise(joined) if _HAN.search(joined) else ""
         self.tokens = frozenset(analyse(_HAN.sub(" ", joined)))
 
+    @property
+    def chinese(self) -> str:
+        """The whole text, normalised, where it has Chinese, whose words are looked up as they stand; else empty."""
+        return self._han
+
     def __contains__(self, term: str) -> bool:
         """Whether the text has a content term: among its tokens, or, for a Chinese word, anywhere in it.
 
         The words of Chinese are cut differently in different sentences.
         """
-        return term in self.tokens or (_HAN.match(term) is not None and term in self._han)
+        return term in self.tokens or (self._han != "" and _HAN.match(term) is not None and term in self._han)
 
 
 def share(weights: Mapping[str, float], *held: Words | AbstractSet[str]) -> float:

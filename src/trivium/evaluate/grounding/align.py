@@ -33,6 +33,10 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import pairwise
 
+import numpy as np
+from numpy.typing import NDArray
+
+from trivium.evaluate.metrics.normal import HAN
 from trivium.models.base import Embedder
 from trivium.text.clip import clip
 from trivium.text.content import Words, content_terms, share, talk_terms
@@ -56,6 +60,7 @@ _MOST_PARTS = 4
 _BULLET = re.compile(r"^\s*(?:[-*+•·▪◦>]+|#{1,6}|\(?\d{1,3}[.)、])\s+")
 _POLAR = re.compile(r"^(yes|no|是的?|对的?|否|不是|不对)\s*(?:[,.!:;，。！：；]+\s*|$)", re.IGNORECASE)
 _NO = frozenset({"no", "否", "不是", "不对"})
+_HAN = re.compile(f"[{HAN}]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +104,7 @@ class Alignment:
     conflict: str = ""
 
 
+Held = NDArray[np.bool_]
 Text = tuple[str, ...]
 """A passage's text, then what names it: its headings and its source."""
 
@@ -178,19 +184,67 @@ def _stated(claim: str, question: str) -> tuple[str, bool]:
 
 
 class Ground:
-    """Some passages, parted into sentences, and how telling each word is among them."""
+    """Some passages, parted into sentences and runs of two, and which of them hold each word.
+
+    Attributes:
+        passages: as they were shown.
+        runs: every run with the number of its passage.
+        lengths: the characters of each run, shape (runs,).
+    """
 
     def __init__(self, passages: Iterable[Text]) -> None:
         self.passages = [_passage(text) for text in passages]
+        self.runs = [(number, run) for number, passage in enumerate(self.passages) for run in passage.runs]
+        self.lengths = np.array([len(run.text) for _, run in self.runs], dtype=np.float64)
         self._sentences = [sentence for passage in self.passages for sentence in passage.sentences]
-        self._weight: dict[str, float] = {}
+        first: list[int] = []
+        last: list[int] = []
+        start = 0
+        for passage in self.passages:  # the runs of a passage: its sentences, then its pairs of neighbours
+            n = len(passage.sentences)
+            first += [*range(start, start + n), *range(start, start + n - 1)]
+            last += [*range(start, start + n), *range(start + 1, start + n)]
+            start += n
+        self._first, self._last = np.array(first, dtype=np.intp), np.array(last, dtype=np.intp)
+        self._with_token: dict[str, list[int]] = {}
+        for place, sentence in enumerate(self._sentences):
+            for token in sentence.words[0].tokens:
+                self._with_token.setdefault(token, []).append(place)
+        chinese = [one.words[0].chinese for one in self._sentences]
+        self._chinese = chinese if any(chinese) else []
+        self._in_sentences: dict[str, Held] = {}
+        self._in_runs: dict[str, Held] = {}
+        self._with_number: dict[str, Held] = {}
+        for place, (_, run) in enumerate(self.runs):
+            for number in run.numbers:
+                self._with_number.setdefault(number, np.zeros(len(self.runs), dtype=np.bool_))[place] = True
 
     def weight(self, term: str) -> float:
         """Return log(1 + (N + 1) / (df + ½)): N sentences, of which df hold the term."""
-        if term not in self._weight:
-            frequency = sum(term in sentence for sentence in self._sentences)
-            self._weight[term] = math.log(1.0 + (len(self._sentences) + 1.0) / (frequency + 0.5))
-        return self._weight[term]
+        frequency = int(self._sentences_with(term).sum())
+        return math.log(1.0 + (len(self._sentences) + 1.0) / (frequency + 0.5))
+
+    def held(self, term: str) -> Held:
+        """Return which runs hold the term, shape (runs,)."""
+        if term not in self._in_runs:
+            own = self._sentences_with(term)
+            self._in_runs[term] = own[self._first] | own[self._last]
+        return self._in_runs[term]
+
+    def numbered(self, number: str) -> Held:
+        """Return which runs have the number, shape (runs,)."""
+        found = self._with_number.get(number)
+        return np.zeros(len(self.runs), dtype=np.bool_) if found is None else found
+
+    def _sentences_with(self, term: str) -> Held:
+        if term not in self._in_sentences:
+            if self._chinese and _HAN.match(term):  # Chinese words are looked up as they stand
+                found = np.array([term in text for text in self._chinese], dtype=np.bool_)
+            else:
+                found = np.zeros(len(self._sentences), dtype=np.bool_)
+            found[self._with_token.get(term, [])] = True
+            self._in_sentences[term] = found
+        return self._in_sentences[term]
 
 
 @lru_cache(maxsize=16)
@@ -215,21 +269,18 @@ def _passage(text: Text) -> Passage:
 
 def _best(claim: _Claim, ground: Ground, embedder: Embedder | None) -> Alignment:
     """Return the alignment with the run that suits the claim best, of those that share the most words with it."""
-    runs = [
-        (claim.words(run) + claim.bearing(run), number, run)
-        for number, passage in enumerate(ground.passages)
-        for run in passage.runs
-    ]
-    if not runs:
+    if not ground.runs:
         return Alignment(claim.text, 0.0)
-    nearest = sorted(runs, key=lambda one: -one[0])[:_CANDIDATES]
+    order = np.argsort(-claim.suits(ground), kind="stable")[:_CANDIDATES]
+    nearest = [ground.runs[place] for place in order]
     alike = [0.0] * len(nearest)
     if embedder is not None:
-        alike = cosines(claim.text, [run.text for _, _, run in nearest], embedder)
-    scored = [
-        (*claim.score(run, ground.passages[number], cosine), number, run.text)
-        for (_, number, run), cosine in zip(nearest, alike, strict=True)
-    ]
+        alike = cosines(claim.text, [run.text for _, run in nearest], embedder)
+    scored: list[tuple[float, str, int, str]] = []
+    for (number, run), cosine in zip(nearest, alike, strict=True):
+        scored.append((*claim.score(run, ground.passages[number], cosine), number, run.text))
+        if scored[-1][0] >= 1.0:  # no later one can be better
+            break
     best = max(scored, key=lambda one: one[0])
     # Of a claim without support, what disagrees is told of the run that is nearest in words.
     _, conflict, number, text = best if best[0] >= SUPPORTED else scored[0]
@@ -241,6 +292,12 @@ def cosines(text: str, others: Sequence[str], embedder: Embedder) -> list[float]
     texts = [clip(one, embedder.token_spans, embedder.max_tokens) for one in (text, *others)]
     vectors = embedder.embed(texts)  # (1 + others, d)
     return [max(0.0, float(value)) for value in vectors[1:] @ vectors[0]]
+
+
+@lru_cache(maxsize=2048)
+def _clause_terms(text: str) -> tuple[tuple[str, frozenset[str]], ...]:
+    """Return the clauses of a run, each with its terms: claim after claim asks for them."""
+    return tuple((part, frozenset(content_terms(part))) for part in clauses(text))
 
 
 class _Claim:
@@ -265,10 +322,27 @@ class _Claim:
             return float(bool(self._numbers & run.numbers))
         return share(self._weights, *run.words, run.numbers)
 
-    def bearing(self, run: Sentence) -> float:
-        """Return a little more for a run that speaks of what was asked and has the claim's numbers."""
-        agree = len(self._numbers & run.numbers) / len(self._numbers) if self._numbers else 0.0
-        return 0.25 * share(self._asked, *run.words) + 0.25 * agree - 0.0001 * math.sqrt(len(run.text))
+    def suits(self, ground: Ground) -> NDArray[np.float64]:
+        """Return how well each run suits the claim, shape (runs,): by which runs are chosen to be looked at.
+
+        The share of the claim's terms (`words`), and a little more where a run speaks of what was asked, has the
+        claim's numbers, and is short.
+        """
+        nothing = np.zeros(len(ground.runs), dtype=np.float64)
+        numbered = sum((ground.numbered(number) for number in self._numbers), nothing)
+        if self._weights:
+            held = sum(
+                (weight * (ground.held(term) | ground.numbered(term)) for term, weight in self._weights.items()),
+                nothing,
+            )
+            words = held / sum(self._weights.values())
+        else:
+            words = (numbered > 0).astype(np.float64)
+        agree = numbered / len(self._numbers) if self._numbers else nothing
+        asked = sum((weight * ground.held(term) for term, weight in self._asked.items()), nothing)
+        topic = asked / sum(self._asked.values()) if self._asked else nothing + 1.0
+        suits: NDArray[np.float64] = words + 0.25 * topic + 0.25 * agree - 0.0001 * np.sqrt(ground.lengths)
+        return suits
 
     def score(self, run: Sentence, passage: Passage, cosine: float) -> tuple[float, str]:
         """Return the score of the module's docstring, and what disagrees."""
@@ -309,7 +383,7 @@ class _Claim:
             for term in self._weights
         ):
             return False
-        theirs = [(part, frozenset(content_terms(part))) for part in clauses(run.text)]
+        theirs = _clause_terms(run.text)
         for part in clauses(self.text):
             terms = frozenset(content_terms(part))
             alike = [2 * len(terms & other) / max(len(terms) + len(other), 1) for _, other in theirs]
