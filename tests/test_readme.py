@@ -123,10 +123,12 @@ def options() -> dict[str, set[str]]:
     from trivium.cli.program import app
 
     group: Any = typer.main.get_command(app)
-    return {
-        name: {flag for parameter in command.params for flag in (*parameter.opts, *parameter.secondary_opts)}
-        for name, command in group.commands.items()
-    }
+
+    def flags(command: Any) -> set[str]:
+        own = {flag for parameter in command.params for flag in (*parameter.opts, *parameter.secondary_opts)}
+        return own.union(*(flags(one) for one in getattr(command, "commands", {}).values()))
+
+    return {name: flags(command) for name, command in group.commands.items()}
 
 
 def test_papers_name_files_that_exist() -> None:
