@@ -21,9 +21,11 @@ from typing import Any
 import numpy as np
 
 from data import data_folder, half_of
+from trivium.evaluate.grounding import GROUNDING
 from trivium.evaluate.grounding.align import SUPPORTED, align_all
 from trivium.models.base import Embedder
 from trivium.text.facts import clauses
+from trivium.types import Answer, Chunk, Example, Hit
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 PAGE = REPOSITORY / "docs" / "grounding.md"
@@ -227,3 +229,81 @@ def interval(score: np.ndarray, supported: np.ndarray, question: np.ndarray, see
 def balanced(chosen: np.ndarray, supported: np.ndarray) -> float:
     """Return the mean of the shares of the supported and of the unsupported that were told rightly."""
     return float((chosen[supported].mean() + (~chosen[~supported]).mean()) / 2)
+
+
+def relevance(name: str, per_article: int = 30) -> tuple[Measured, Measured]:
+    """Score context relevance, a question's paragraph against another, and answer relevance, its answer against the
+    answer to another question of the same paragraph.
+    """
+    contexts: list[tuple[float, bool, str]] = []
+    answers: list[tuple[float, bool, str]] = []
+    for article in _json(name)["data"]:
+        paragraphs = article["paragraphs"]
+        drawn = 0
+        for place, paragraph in enumerate(paragraphs):
+            asked = [item for item in paragraph["qas"] if item["answers"]]
+            for number, item in enumerate(asked[:3]):
+                other = paragraphs[(place + 1) % len(paragraphs)]
+                wrong = asked[(number + 1) % len(asked)]["answers"][0]["text"]
+                if drawn == per_article or other is paragraph:
+                    break
+                drawn += 1
+                question, right = item["question"], item["answers"][0]["text"]
+                for text, good in ((paragraph["context"], True), (other["context"], False)):
+                    value = GROUNDING["context_relevance"](Example("", question), _answer(question, right, text))
+                    contexts.append((value or 0.0, good, question))
+                if wrong != right:
+                    for said, good in ((right, True), (wrong, False)):
+                        given = _answer(question, said, paragraph["context"])
+                        value = GROUNDING["answer_relevance"](Example("", question), given)
+                        answers.append((value or 0.0, good, question))
+    return _measured(contexts), _measured(answers)
+
+
+def _answer(question: str, text: str, passage: str) -> Answer:
+    return Answer(question, text, hits=(Hit(Chunk("1", "1", "", passage, 0, len(passage)), 1.0, ()),))
+
+
+def _measured(rows: list[tuple[float, bool, str]]) -> Measured:
+    score, supported, question = (np.array(column) for column in zip(*rows, strict=True))
+    test = np.array([half_of(str(one)) == "test" for one in question])
+    return Measured(score, (score >= SUPPORTED).astype(float), supported, question, test)
+
+
+def row(title: str, found: Measured) -> list[str]:
+    """Return the row of the test half: title, answers, AUC with interval, balanced accuracy at the threshold."""
+    at = found.test
+    score, supported, question = found.score[at], found.supported[at], found.question[at]
+    low, high = interval(score, supported, question)
+    right = balanced(found.score[at] >= SUPPORTED, supported)
+    return [title, f"{len(score):,}", f"{auc(score, supported):.3f}", f"{low:.3f} to {high:.3f}", f"{right:.3f}"]
+
+
+HEADINGS = ["answers", "number", "AUC", "95% interval", f"balanced accuracy at {SUPPORTED}"]
+
+
+def main() -> None:
+    """Measure every set and put the table into the page."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--look", action="store_true", help="only print")
+    parser.add_argument("--sets", nargs="*", choices=SETS, default=list(SETS))
+    given = parser.parse_args()
+    rows = []
+    for name in given.sets:
+        print(f"{name} …", file=sys.stderr)
+        rows.append(row(name, measure(name)))
+    for title, name in (("SQuAD", "squad/dev-v2.0.json"), ("XQuAD zh", "xquad/xquad.zh.json")):
+        contexts, answers = relevance(name)
+        rows.append(row(f"{title}: its passage, and the next of the article", contexts))
+        rows.append(row(f"{title}: its answer, and another of the passage", answers))
+    figures = table(HEADINGS, rows)
+    print(figures)
+    if not given.look:
+        page = PAGE.read_text("utf-8")
+        before, _, rest = page.partition("<!-- figures -->")
+        after = rest.partition("<!-- end -->")[2]
+        PAGE.write_text(f"{before}<!-- figures -->\n{figures}\n<!-- end -->{after}", "utf-8")
+
+
+if __name__ == "__main__":
+    main()
