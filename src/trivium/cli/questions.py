@@ -153,9 +153,7 @@ def _show_made(screen: Screen, report: MakeReport) -> None:
     screen.out.print(f"{report.new} new questions in {report.seconds:.0f} s, in {report.path}.", soft_wrap=True)
     for name, one in report.kinds.items():
         if one.kept < one.wanted:
-            screen.say(
-                f"Only {one.kept} of {one.wanted} questions of the kind {name}: no more was to be had.", "yellow"
-            )
+            screen.say(f"{name}: {one.tried} tries gave only {one.kept} of {one.wanted} questions.", "yellow")
 
 
 def split(
