@@ -139,6 +139,8 @@ def _format_of(record: dict[str, Any]) -> str:
 def read_jsonl(path: str | os.PathLike[str], problems: list[Problem] | None = None) -> Iterator[Example]:
     """Yield the questions of a file in Trivium's own JSONL form one by one; memory stays flat.
 
+    Ids are not compared with one another, and the language of a row is told from that row alone.
+
     Args:
         path: what `write_questions` wrote, or a file like it.
         problems: takes the lines that cannot be read.
@@ -146,15 +148,15 @@ def read_jsonl(path: str | os.PathLike[str], problems: list[Problem] | None = No
     Raises:
         UsageError: the file cannot be read; or a line of it cannot, and `problems` is None.
     """
-    found = [] if problems is None else problems
-    for record in read_records(path, found):
-        sheet = Sheet(Path(path).name)
+    sheet = Sheet(Path(path).name)
+    sheet.problems = [] if problems is None else problems
+    for record in read_records(path, sheet.problems):
         with sheet.at(record.where):
             FORMATS["jsonl"][1](record, sheet)
-        found += sheet.problems
-        if found and problems is None:
-            raise UsageError(f"{found[0].where} {found[0].what}.", "Mend the line, or leave it out.")
-        yield from sheet.examples()
+        if problems is None and sheet.problems:
+            first = sheet.problems[0]
+            raise UsageError(f"{first.where} {first.what}.", "Mend the line, or leave it out.")
+        yield from sheet.drain()
 
 
 def write_questions(path: str | os.PathLike[str], examples: Iterable[Example]) -> int:
@@ -194,8 +196,9 @@ def line_of(example: Example) -> bytes:
     if example.metadata:
         row["metadata"] = dict(example.metadata)
     line = json.dumps(row, ensure_ascii=False)
-    for separator in "\x85\u2028\u2029":  # other programs take them for line ends
-        line = line.replace(separator, f"\\u{ord(separator):04x}")
+    if not line.isascii():
+        for separator in "\x85\u2028\u2029":  # other programs take them for line ends
+            line = line.replace(separator, f"\\u{ord(separator):04x}")
     try:
         return (line + "\n").encode("utf-8")
     except UnicodeEncodeError:  # half of a surrogate pair, which JSON can only write as an escape

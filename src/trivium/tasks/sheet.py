@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import islice
 
 from trivium.tasks.records import Malformed, Problem
 from trivium.tasks.values import Alternatives, join
@@ -195,15 +196,24 @@ class Sheet:
 
     def examples(self) -> tuple[Example, ...]:
         """Return the questions in order, each with its language."""
-        open_ones = [e.question for e in self._examples if not e.language and not _KANA.search(e.question)]
-        other = [question for question in open_ones if not _HAN.search(question)]
-        latin = "" if self._language or not other else detect("\n".join(other[:_SAMPLE]))
+        if all(example.language for example in self._examples):
+            return tuple(self._examples)
+        open_ones = (e.question for e in self._examples if not e.language and not _KANA.search(e.question))
+        other = list(islice((question for question in open_ones if not _HAN.search(question)), _SAMPLE))
+        latin = "" if self._language or not other else detect("\n".join(other))
         found = []
         for example in self._examples:
             if not example.language:
                 example = replace(example, language=self._language or _language(example.question, latin))
             found.append(example)
         return tuple(found)
+
+    def drain(self) -> tuple[Example, ...]:
+        """Return the questions and forget them, and their ids: for a file that is read row by row."""
+        found = self.examples()
+        self._examples.clear()
+        self._first.clear()
+        return found
 
     def documents(self) -> tuple[Document, ...]:
         """Return the set's own passages, each under its title as a heading, where it has one."""

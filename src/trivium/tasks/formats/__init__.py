@@ -42,7 +42,7 @@ from trivium.tasks.formats.open_qa import (
     read_pubmedqa,
     read_strategyqa,
 )
-from trivium.tasks.formats.plain import is_own, is_plain, read_plain
+from trivium.tasks.formats.plain import is_own, is_plain, read_own, read_plain
 from trivium.tasks.formats.rgb import is_rgb, read_rgb_record
 from trivium.tasks.formats.squad import is_squad, read_squad
 from trivium.tasks.records import Record
@@ -52,7 +52,7 @@ Recognise = Callable[[Mapping[str, Any]], bool]
 Read = Callable[[Record, Sheet], None]
 
 FORMATS: Mapping[str, tuple[Recognise, Read]] = {
-    "jsonl": (is_own, read_plain),
+    "jsonl": (is_own, read_own),
     "squad": (is_squad, read_squad),
     "rgb": (is_rgb, read_rgb_record),
     "conflict": (is_conflict, read_conflict_record),

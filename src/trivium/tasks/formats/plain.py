@@ -113,6 +113,38 @@ def is_own(record: Mapping[str, Any]) -> bool:
     return "question" in record and "id" in record and all(key in _OWN for key in record)
 
 
+def read_own(record: Record, sheet: Sheet) -> None:
+    """Read one record of Trivium's own form; one that is not quite in it is read as a plain record."""
+    value = record.value
+    evidence, metadata = value.get("evidence", ()), value.get("metadata", {})
+    lists = [value.get(key, ()) for key in ("answers", "choices", "tags")]
+    given = [value[key] for key in ("id", "question", "format", "language") if key in value]
+    exact = (
+        all(isinstance(one, str) for one in given)
+        and all(isinstance(one, list | tuple) and all(isinstance(word, str) for word in one) for one in lists)
+        and isinstance(evidence, list | tuple)
+        and all(isinstance(gold, dict) and len(gold) == 2 for gold in evidence)
+        and isinstance(metadata, dict)
+    )
+    if not exact:
+        read_plain(record, sheet)
+        return
+    answers, choices, tags = lists
+    sheet.example(
+        value["question"],
+        id=value["id"],
+        answers=[answer.strip() for answer in answers],
+        evidence=[Gold(text(gold["source"]), text(gold["text"])) for gold in evidence],
+        unanswerable=_true(value.get("unanswerable")),
+        parts=parts(value["parts"]) if value.get("parts") else (),
+        choices=choices,
+        format=value.get("format", ""),
+        tags=tags,
+        language=value.get("language", ""),
+        metadata=metadata,
+    )
+
+
 def is_plain(record: Mapping[str, Any]) -> bool:
     """Whether a record has a question."""
     return "question" in roles(record)
