@@ -541,7 +541,8 @@ def other_language(field: Field, chat: Any) -> Plants:
         # An answer of figures, or a name that both languages write alike, is in no language.
         lettered = re.search(script, known[0]) and not re.search(script, one.answers[0])
         if lettered and was_sent(fake, one) and known_wrong(one, answer) and not answer.refused:
-            yield case(field, "FP5", "another language", one, answer)
+            example = replace(one, format=f"language:{field.language}")
+            yield case(field, "FP5", "another language", example, answer)
 
 
 def some_parts(field: Field, chat: Any) -> Plants:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import pytest
 
 from trivium.evaluate.failure import Failure, Holders, attribute, holders_in, unheld
+from trivium.evaluate.score import score
 from trivium.types import Answer, Chunk, Example, Gold, Hit, Step
 
 PRINTER = "The warranty of the X-200 printer lasts 24 months from the day of purchase. It does not cover the battery."
@@ -66,6 +68,15 @@ def read(text: str, **kwargs: object) -> Answer:
 def test_a_right_answer_has_no_failure() -> None:
     assert attribute(EXAMPLE, read("It lasts 24 months."), {}, corpus=STORE) is None
     assert attribute(EXAMPLE, read("It lasts 36 months."), {}, corpus=STORE) is not None
+
+
+def test_a_wrong_form_alone_makes_an_answer_wrong() -> None:
+    example = Example("q", QUESTION, ("24 months",), EXAMPLE.evidence, format="json")
+    prose, kept = read("It lasts 24 months."), read('{"answer": "24 months"}')
+    failure = attribute(example, prose, score(example, prose), corpus=STORE)
+    assert failure is not None
+    assert failure.point == "FP5"
+    assert attribute(example, kept, score(example, kept), corpus=STORE) is None
 
 
 # -- FP1 ------------------------------------------------------------------------------------------------------------
@@ -220,10 +231,11 @@ def test_right_content_in_the_wrong_form() -> None:
 
 def test_another_script_is_a_wrong_form() -> None:
     text = "打印机的保修期为二十四个月。"
-    example = Example("q", "打印机的保修期是多久？", ("二十四个月",), (Gold("保修", text),))
+    example = Example("q", "打印机的保修期是多久？", ("二十四个月",), (Gold("保修", text),), format="language:zh")
     one = chunk(text, "保修")
     answer = answered("twenty-four months", search(one), prompt(one), hits=(one,))
     assert point(answer, example, holders_in([one])).point == "FP5"
+    assert point(answer, replace(example, format=""), holders_in([one])).point == "FP4"
 
 
 @pytest.mark.parametrize(
@@ -238,6 +250,9 @@ def test_another_script_is_a_wrong_form() -> None:
         ("Where is it?", "Denver, Colorado", "Colorado", "too general"),
         ("它位于哪里？", "浙江省杭州市", "浙江省", "too general"),
         ("Which physicist opened it?", "Albert Einstein", "a physicist", "too general"),
+        ("Who opened it?", "Albert Einstein", "a famous scientist", "too general"),
+        ("谁主持了开业？", "鲁迅", "一位作家", "too general"),
+        ("When did it open?", "1998", "a long time ago", "too general"),
         ("What style is it in?", "late Gothic architecture", "architecture", "too general"),
         ("When did it open?", "the 1990s", "1994", "too specific"),
         ("When did it open?", "July 1998", "12 July 1998", "too specific"),
@@ -262,6 +277,10 @@ def test_the_right_thing_less_or_more_exactly(question: str, gold: str, said: st
         ("Where is it?", "Denver, Colorado", "Utah"),
         ("它位于哪里？", "浙江省杭州市", "江苏省"),
         ("Who opened it?", "Albert Einstein", "Niels Bohr"),
+        ("Who opened it?", "Albert Einstein", "a ripe banana"),
+        ("How many visitors came?", "20,312", "The weather is very nice today."),
+        ("何时开业？", "1998年", "今天天气很好。"),
+        ("Who opened it?", "Albert Einstein", "I like turtles."),
     ],
 )
 def test_another_thing_is_no_matter_of_exactness(question: str, gold: str, said: str) -> None:
@@ -269,6 +288,16 @@ def test_another_thing_is_no_matter_of_exactness(question: str, gold: str, said:
     one = chunk(text, "house")
     example = Example("q", question, (gold,), (Gold("house", text),))
     assert point(answered(said, search(one), prompt(one), hits=(one,)), example, holders_in([one])).point == "FP4"
+
+
+def test_a_whole_passage_is_no_answer() -> None:
+    long = chunk(" ".join([PRINTER, *(f"{LAMP} {PAPER} Page {n}." for n in range(4))]), "manual")
+    answer = answered(long.text, search(long), prompt(long), hits=(long,))
+    failure = attribute(EXAMPLE, answer, score(EXAMPLE, answer), corpus=holders_in([long]))
+    assert failure is not None
+    assert (failure.point, failure.detail["how"]) == ("FP6", "too specific")
+    quoted = answered(f"“{PRINTER}” [1]", search(long), prompt(long), hits=(long,))  # a sentence or two may be quoted
+    assert attribute(EXAMPLE, quoted, score(EXAMPLE, quoted), corpus=holders_in([long])) is None
 
 
 def test_the_passage_tells_what_is_a_kind_of_what() -> None:
@@ -333,7 +362,22 @@ def test_where_the_answer_must_be_concluded_every_piece_is_needed() -> None:
     assert point(read("yes"), example).point == "FP4"
     half = answered("yes", search(MANUAL), prompt(MANUAL), hits=(MANUAL,))
     assert point(half, example).point == "FP2"
-    assert point(half, example, holders_in([MANUAL, PAPERS])).point == "FP4"  # what is stored has been shown
+    assert point(half, example, holders_in([MANUAL, PAPERS])).point == "FP1"
+    assert unheld([example], holders_in([MANUAL, PAPERS])) == ["q"]
+    assert unheld([example], STORE) == []
+
+
+def test_a_question_of_several_steps_needs_every_piece() -> None:
+    example = Example(
+        "q",
+        "How long does the lamp of the device last whose warranty is 24 months?",
+        ("2,000 hours",),
+        (*EXAMPLE.evidence, Gold("lamp", "The lamp of the projector is replaced after 2,000 hours.")),
+    )
+    only = answered("500 hours", search(LAMPS), prompt(LAMPS), hits=(LAMPS,))
+    assert point(only, example).point == "FP4"
+    assert point(only, replace(example, tags=("bridge", "hard"))).point == "FP2"
+    assert point(only, replace(example, tags=("2hop",)), holders_in([LAMPS])).point == "FP1"
 
 
 def test_without_a_trace_the_hits_tell_and_what_is_unknown_is_said() -> None:

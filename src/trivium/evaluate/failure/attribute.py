@@ -7,8 +7,8 @@ The rules, in this order; the first that applies names the point:
    counts as wrong: FP6, too specific.
 3. Where the evidence of what the answer lacks was lost, the earliest loss counts (`place.py`): stored nowhere, FP1;
    stored but not among the hits, FP2; found but not shown to the model, FP3, with the step that dropped it.
-4. The evidence was shown. The answer has some of several parts: FP7; it is in another script than question and known
-   answers: FP5; it is a known answer less exactly or more exactly: FP6; anything else, a refusal too: FP4.
+4. The evidence was shown. The answer has some of several parts: FP7; it is in another script where a language was asked
+   for: FP5; it is a known answer less exactly or more exactly: FP6; anything else, a refusal too: FP4.
 
 Where the same model was right without any passage, the point is `retrieval_not_needed`, and what the rules above say
 is kept beside it.
@@ -20,15 +20,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from trivium.evaluate.failure import wording
-from trivium.evaluate.failure.corpus import known_answers
+from trivium.evaluate.failure.corpus import known_answers, needs_all
 from trivium.evaluate.failure.journey import Journey, follow
-from trivium.evaluate.failure.kinds import Failure, Holder, Holders, Rank, Sure
+from trivium.evaluate.failure.kinds import Failure, Holders, Rank, Sure
 from trivium.evaluate.failure.place import Place, place_of
+from trivium.evaluate.metrics.normal import loose
 from trivium.evaluate.relevance import holds_answer
+from trivium.evaluate.score import F1_RIGHT, spoken
 from trivium.evaluate.score import right as counts_as_right
-from trivium.evaluate.score import spoken
 from trivium.types import Answer, Example
 
+_PASSAGE, _TIMES, _MOST = 400, 10, 0.8
+"""Characters of a whole passage at least, how many times as long it is as the known answer, and how much of it."""
 _ORDER = ("missing", "missed", "dropped", "shown")
 
 
@@ -75,11 +78,12 @@ def attribute(
         corpus: gives the stored chunks that hold the answer (see `holders_of`); None where there is no knowledge base
             to look into.
         rank: the system's own search, for the rank of what it missed; None where it cannot be searched.
-        right: whether the answer is right; None asks `trivium.evaluate.score.right`.
+        right: whether the answer is right; None asks `trivium.evaluate.score.right`, and takes an answer that gives a
+            whole passage back for wrong.
         closed_book_right: whether the same model was right without any passage; None where that was not run.
     """
     if right is None:
-        right = counts_as_right(example, answer, scores)
+        right = counts_as_right(example, answer, scores) and not _gives_a_passage_back(example, answer)
     if right:
         return None
     failure = _primary(example, answer, scores, corpus, rank)
@@ -93,6 +97,17 @@ def attribute(
             failure.unknown,
         )
     return failure
+
+
+def _gives_a_passage_back(example: Example, answer: Answer) -> bool:
+    """Whether an answer is most of a passage word for word, where a few words were asked for: a find, no answer."""
+    said = spoken(answer)
+    known = known_answers(example)
+    if example.parts or not known or len(said) < max(_PASSAGE, _TIMES * max(map(len, known))):
+        return False
+    plain = loose(said)
+    passages = (loose(hit.chunk.text) for hit in answer.hits)
+    return any((plain in one and len(plain) >= _MOST * len(one)) or one in plain for one in passages if one)
 
 
 def _retrieved(answer: Answer) -> bool:
@@ -138,9 +153,10 @@ def _in_wrong_form(example: Example, said: str, scores: Mapping[str, float | Non
         there = all(holds_answer(said, part) for part in example.parts)
     else:
         there = holds_answer(said, known_answers(example))
-    if not there:
+    wrong_form = bool(example.format) and scores.get("format") == 0.0
+    if not there and not (wrong_form and (scores.get("f1") or 0.0) >= F1_RIGHT):
         return None
-    if example.format and scores.get("format") == 0.0:
+    if wrong_form:
         return Failure(
             "FP5",
             f"The answer is in “{_short(said)}”, but its form is not {example.format!r}.",
@@ -178,21 +194,11 @@ def _places(
     found = []
     for part in lacking:
         own = None if held is None else [holder for holder in held if holder.part == part]
-        for piece in _pieces(own):
+        # Where every piece of evidence is needed, each has a place of its own.
+        for piece in range(len(example.evidence)) if needs_all(example) else (None,):
             group = own if own is None or piece is None else [holder for holder in own if piece in holder.gold]
             found.append(place_of(example, answer, journey, group, rank, part=part, piece=piece))
     return found
-
-
-def _pieces(held: Sequence[Holder] | None) -> list[int | None]:
-    """Return the pieces of evidence of which each must be shown; (None,) where any chunk of `held` is enough.
-
-    Where the evidence has the answer's words, one chunk with them is enough. Where the answer must be concluded ("yes",
-    a difference of two figures), every piece is needed.
-    """
-    if not held or any(holder.by != "evidence" for holder in held):
-        return [None]
-    return [*sorted({place for holder in held for place in holder.gold})]
 
 
 def _lost(case: _Case) -> Failure:
@@ -224,7 +230,9 @@ def _from_the_prompt(case: _Case) -> Failure:
 def _inexact(case: _Case, detail: Mapping[str, object]) -> Failure | None:
     """The right thing in other letters, or more or less exactly."""
     said, example = case.said, case.example
-    if script := wording.other_script(said, example.question, case.known):
+    # Whether the words mean the same in another language no rule can tell: it counts only where the form was asked for.
+    asked_for = "language:" in example.format
+    if asked_for and (script := wording.other_script(said, example.question, case.known)):
         return Failure("FP5", f"“{_short(said)}” has no {script} letters.", {**detail, "format": script}, "likely")
     if why := wording.too_general(said, case.known, example.question, case.texts):
         evidence = f"“{_short(said)}” is too general: {why}."

@@ -10,7 +10,7 @@ The rules (those of `trivium.evaluate.relevance` for words):
 - Where no gold evidence is known, or none of it is stored, a chunk is a holder if an answer stands in a sentence that,
   with its neighbours and headings, has the telling words of the question: `ALONE` of them where no evidence is known,
   `ELSEWHERE` where the known evidence is not stored.
-- An answer of several parts is looked up part by part.
+- An answer of several parts is looked up part by part, and one of several steps piece by piece (`needs_all`).
 """
 
 from __future__ import annotations
@@ -45,6 +45,8 @@ _LONG = 12
 """Runs of three words from which a piece of evidence, as it stands, is no stock phrase."""
 _BARE = frozenset(["yes", "no", "true", "false", "both", "neither", "是", "否", "不是", "对", "错", "有", "没有"])
 """Answers that are judgements: their words stand anywhere and prove nothing."""
+_CHAINED = re.compile(r"multi-?hop|\dhop|^(?:bridge|comparison|bridge_comparison|compositional|inference)(?:_query)?$")
+"""Tags of questions of several steps (HotpotQA, 2WikiMultiHopQA, MuSiQue, MultiHop-RAG)."""
 _MOST_COMPARED = 400
 """Chunks that are compared word by word with one piece of evidence, those with the most runs in common first."""
 _RUN = 3
@@ -83,6 +85,8 @@ def holders_in(chunks: Iterable[Chunk]) -> Holders:
     def look(example: Example) -> Sequence[Holder]:
         if example.unanswerable:
             return ()
+        if needs_all(example):
+            return _each_piece(texts, example)
         if example.parts:
             several = [_holders(texts, example, part, place) for place, part in enumerate(example.parts)]
             return [holder for found in several for holder in found]
@@ -101,9 +105,12 @@ def unheld(examples: Iterable[Example], corpus: Holders) -> list[str]:
     for example in examples:
         if example.unanswerable or not (example.answers or example.parts or example.evidence):
             continue
-        found = {holder.part for holder in corpus(example)}
-        wanted = set(range(len(example.parts))) if example.parts else {None}
-        if not wanted <= found:
+        held = corpus(example)
+        if needs_all(example):
+            gone = len({place for holder in held for place in holder.gold}) < len(example.evidence)
+        else:
+            gone = len({holder.part for holder in held}) < max(1, len(example.parts))
+        if gone:
             missing.append(example.id)
     return missing
 
@@ -114,6 +121,27 @@ def known_answers(example: Example) -> tuple[str, ...]:
         return example.answers
     meant = right_choices(example.answers, example.choices)
     return tuple(example.choices[number] for number in sorted(meant)) or example.answers
+
+
+def needs_all(example: Example) -> bool:
+    """Whether an answer rests on every piece of evidence, and not on any one of them.
+
+    So it does where the pieces are of several documents, and the question is tagged as one of several steps, or its
+    answer is a judgement ("yes") that is written in none of them.
+    """
+    if example.parts or len({gold.source for gold in example.evidence}) < 2:
+        return False
+    words = [loose(answer) for answer in example.answers]
+    return any(_CHAINED.search(tag) for tag in example.tags) or (bool(words) and _BARE.issuperset(words))
+
+
+def _each_piece(texts: _Texts, example: Example) -> list[Holder]:
+    held = []
+    for place, gold in enumerate(example.evidence):
+        for at in texts.with_evidence(gold, example.question):
+            chunk = texts.chunks[at]
+            held.append(Holder(chunk, _evidence_spans(chunk, gold), None, "evidence", (place,)))
+    return held
 
 
 def _holders(texts: _Texts, example: Example, answers: Sequence[str], part: int | None) -> list[Holder]:

@@ -78,7 +78,8 @@ def place_of(
     if held is None:
         return _by_hits(answer, journey, own, part)
     if not held and not own:
-        names = ", ".join(dict.fromkeys(gold.source for gold in example.evidence if gold.source))
+        wanted = example.evidence if piece is None else (example.evidence[piece],)
+        names = ", ".join(dict.fromkeys(gold.source for gold in wanted if gold.source))
         what = f"the gold evidence ({names})" if names else "the answer beside the words of the question"
         return Place("missing", f"No stored chunk holds {what}{_of(part, example)}.", part=part)
     # What the system found somewhere else than in this store counts as well as what is stored.

@@ -23,15 +23,27 @@ _VAGUE = re.compile(
     r"(?:an?|the) (?:long|short|certain|large|small|great) \w+)\b|"
     r"许多|很多|不少|多[个种年]|几[个种年]|若干|一些|某[个些种人地]|长期|很久|近年|不久|大量|少数|多数|有些|较[多少长短]"
 )
+_FILLER = re.compile(
+    r"\b(?:ago|years?|days?|times?|earlier|later|before|in the past|it (?:was|is))\b|[以之]?[前后]|时候|年"
+)
+"""Words that may stand beside a vague one."""
 _INDEFINITE = re.compile(r"^(?:(?:it|he|she|they|this) (?:was|is|were|are) )?(?:an?|one|some|certain) (?P<rest>.+)$")
 _INDEFINITE_HAN = re.compile(r"^(?:是)?(?:一[个位名种家座所条件项场部支只]|某[个位名种家]?)(?P<rest>.+)$")
+_CATEGORY = re.compile(
+    r"(?:\w+ )?(?:person|man|woman|people|group|team|city|town|village|state|country|nation|place|region|continent|"
+    r"river|mountain|building|company|organi[sz]ation|school|university|year|date|number|name|thing|book|film|movie|song|"
+    r"work|player|actor|actress|singer|writer|author|scientist|politician|king|queen|president|language|animal|plant|"
+    r"disease|substance|event|war|battle)s?|"
+    r".{0,2}(?:人|人物|城市|国家|地方|地区|省份|公司|组织|机构|学校|大学|年份|日期|数字|作品|书|电影|歌曲|演员|歌手|作家|"
+    r"科学家|政治家|国王|总统|语言|动物|植物|疾病|物质|事件|战争|建筑)"
+)
 _ITEM_BORDER = re.compile(r"\s*(?:[,;，；、/]|\band\b|\bor\b|&|以及|和|与|及|或)\s*")
 _JOINED = re.compile(r"\band\b|&|、|;|；|以及|和|与|及")
 _LEAST_HAN = 2
 _LEAST_LETTERS = 4
 _HAN = re.compile(f"[{CJK}]")
 _LETTER = re.compile(r"[^\W\d_]")
-_PLACES = r"{part},? (?:in |of |near )?(?:the )?{whole}"
+_PLACES = r"{part},? (?:in|of|near) (?:the )?{whole}"
 _KINDS = (
     r"{one}(?: \w+){{0,2}} (?:is|was|are|were|became|remains)(?: (?:an?|the|one of the))?(?: [\w-]+){{0,5}} {many}",
     r"{many}[,]? (?:such as|like|including|especially|namely|called|named)(?: [\w'-]+){{0,6}} {one}",
@@ -184,17 +196,23 @@ def _is_choice(said: str, question: str) -> bool:
 
 
 def _indefinite(said: str, answers: Sequence[str], question: str) -> str:
+    """A vague word or a kind of thing in the place of a number, time or name; nothing else may stand beside it."""
     plain = normalise(said.strip(' .。"“”'))
-    kind = kind_asked(question)
-    name = kind.name if kind is not None else ""
-    numeric = all(amounts_in(answer) or date_in(answer) for answer in answers) and bool(answers)
-    if (name in ("number", "time") or numeric) and not re.search(r"\d", said) and _VAGUE.search(plain):
-        return "it is vague where a number or a time was asked for"
-    found = _INDEFINITE.match(plain) or _INDEFINITE_HAN.match(plain)
-    if found is None or len(content_terms(said)) > 4 or re.search(r"\d", said):
+    if re.search(r"\d", plain):
         return ""
-    named = any(re.search(r"[A-Z]", answer) or re.search(f"[{CJK}]", answer) for answer in answers)
-    if named and not re.search(r"[A-Z]", said.strip()[1:]):
+    asked = frozenset(content_terms(question))
+    kind = kind_asked(question)
+    numeric = bool(answers) and all(amounts_in(answer) or date_in(answer) for answer in answers)
+    if (kind is not None and kind.name in ("number", "time")) or numeric:
+        bare = _FILLER.sub(" ", _VAGUE.sub(" ", plain)).strip(" ,.，。")
+        rest = content_terms(bare) if bare else ()
+        if _VAGUE.search(plain) and asked.issuperset(rest):
+            return "it is vague where a number or a time was asked for"
+    found = _INDEFINITE.match(plain) or _INDEFINITE_HAN.match(plain)
+    if found is None or (answers and not any(re.search(f"[A-Z{CJK}]", answer) for answer in answers)):
+        return ""
+    named = found["rest"].strip()
+    if _CATEGORY.fullmatch(named) or asked.issuperset(content_terms(named)):
         return "it says what kind of thing, not which"
     return ""
 
