@@ -11,8 +11,10 @@ The threshold was chosen on the development half (md5 of the question even); wha
 
 from __future__ import annotations
 
+import argparse
 import json
 import re
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +23,7 @@ from typing import Any
 import numpy as np
 
 from data import data_folder, half_of
+from results import table
 from trivium.evaluate.grounding import GROUNDING
 from trivium.evaluate.grounding.align import SUPPORTED, align_all
 from trivium.models.base import Embedder

@@ -383,6 +383,8 @@ class _Claim:
             for term in self._weights
         ):
             return False
+        if not (self._denied or negated(self.text) or negated(run.text)):
+            return True
         theirs = _clause_terms(run.text)
         for part in clauses(self.text):
             terms = frozenset(content_terms(part))

@@ -101,7 +101,10 @@ def context_recall(example: Example, answer: Answer, *, embedder: Embedder | Non
         for start, end in sentence_spans(gold.text)
     ]
     if needed:
-        held = [_supported(sentence, "", passages, embedder) for sentence in needed]
+        held = [
+            any(sentence in passage[0] for passage in passages) or _supported(sentence, "", passages, embedder)
+            for sentence in needed
+        ]
         return sum(held) / len(held)
     groups = example.parts or ((example.answers,) if example.answers else ())
     shares = [max(_held(one, example.question, passages, embedder) for one in group) for group in groups if group]
