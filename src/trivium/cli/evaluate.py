@@ -29,6 +29,55 @@ _SHOWN = 5
 _ABILITIES = "--abilities"
 
 
+Questions = Annotated[
+    Path | None,
+    typer.Argument(metavar="QUESTIONS", help="A question set: JSONL, CSV, or one of the field's forms."),
+]
+Pattern = Annotated[
+    str, typer.Option("--pattern", metavar="NAME", help="How the knowledge base is asked. Default: advanced.")
+]
+System = Annotated[
+    str,
+    typer.Option(
+        "--system",
+        metavar="SYSTEM",
+        help="What is asked: pattern:NAME, closed_book, http(s)://host/v1#model, a file of earlier answers, "
+        "or python:module:function.",
+    ),
+]
+Out = Annotated[
+    Path | None, typer.Option("--out", metavar="FOLDER", help="Where the run is kept. Default: one below runs/.")
+]
+Against = Annotated[
+    Path | None, typer.Option("--against", metavar="RUN", help="Another run to compare with, question by question.")
+]
+JudgeModel = Annotated[
+    str, typer.Option("--judge", metavar="MODEL", help="A chat model that judges the answers, as for --chat.")
+]
+Judged = Annotated[
+    str, typer.Option("--judge-metrics", metavar="NAMES", help="What it judges, with commas. Default: all it can.")
+]
+Limit = Annotated[
+    int | None, typer.Option("--limit", metavar="N", min=1, help="Ask so many, drawn at random by the seed.")
+]
+Seed = Annotated[int, typer.Option("--seed", metavar="N", help="Of the draw and of the intervals.")]
+Workers = Annotated[int, typer.Option("--workers", metavar="N", min=1, help="Questions asked at once.")]
+K = Annotated[int | None, typer.Option("--k", metavar="N", min=1, help="Passages to retrieve.")]
+Alone = Annotated[
+    bool,
+    typer.Option(
+        "--closed-book/--no-closed-book",
+        help="Ask the model alone where the answer was wrong: was retrieval needed?",
+    ),
+]
+Abilities = Annotated[
+    list[Path] | None,
+    typer.Option(_ABILITIES, metavar="FILE…", help="Measure RGB's abilities on such files, and robustness."),
+]
+Corpus = Annotated[Path | None, typer.Option("--corpus", metavar="PATH", help="Passages that the set publishes apart.")]
+Language = Annotated[str, typer.Option("--language", metavar="CODE", help="Of the questions: en, zh.")]
+
+
 class _Spread(typer.core.TyperCommand):
     """Lets one `--abilities` take all the files after it, as a shell's `*` gives them."""
 
@@ -60,55 +109,21 @@ def register(app: typer.Typer) -> None:
 
 def evaluate(
     ctx: typer.Context,
-    questions: Annotated[
-        Path | None,
-        typer.Argument(metavar="QUESTIONS", help="A question set: JSONL, CSV, or one of the field's forms."),
-    ] = None,
-    pattern: Annotated[
-        str, typer.Option("--pattern", metavar="NAME", help="How the knowledge base is asked. Default: advanced.")
-    ] = "",
-    system: Annotated[
-        str,
-        typer.Option(
-            "--system",
-            metavar="SYSTEM",
-            help="What is asked: pattern:NAME, closed_book, http(s)://host/v1#model, a file of earlier answers, "
-            "or python:module:function.",
-        ),
-    ] = "",
-    out: Annotated[
-        Path | None, typer.Option("--out", metavar="FOLDER", help="Where the run is kept. Default: one below runs/.")
-    ] = None,
-    against: Annotated[
-        Path | None, typer.Option("--against", metavar="RUN", help="Another run to compare with, question by question.")
-    ] = None,
-    judge: Annotated[
-        str, typer.Option("--judge", metavar="MODEL", help="A chat model that judges the answers, as for --chat.")
-    ] = "",
-    judged: Annotated[
-        str, typer.Option("--judge-metrics", metavar="NAMES", help="What it judges, with commas. Default: all it can.")
-    ] = "",
-    limit: Annotated[
-        int | None, typer.Option("--limit", metavar="N", min=1, help="Ask so many, drawn at random by the seed.")
-    ] = None,
-    seed: Annotated[int, typer.Option("--seed", metavar="N", help="Of the draw and of the intervals.")] = 0,
-    workers: Annotated[int, typer.Option("--workers", metavar="N", min=1, help="Questions asked at once.")] = 4,
-    k: Annotated[int | None, typer.Option("--k", metavar="N", min=1, help="Passages to retrieve.")] = None,
-    alone: Annotated[
-        bool,
-        typer.Option(
-            "--closed-book/--no-closed-book",
-            help="Ask the model alone where the answer was wrong: was retrieval needed?",
-        ),
-    ] = True,
-    abilities: Annotated[
-        list[Path] | None,
-        typer.Option(_ABILITIES, metavar="FILE…", help="Measure RGB's abilities on such files, and robustness."),
-    ] = None,
-    corpus: Annotated[
-        Path | None, typer.Option("--corpus", metavar="PATH", help="Passages that the set publishes apart.")
-    ] = None,
-    language: Annotated[str, typer.Option("--language", metavar="CODE", help="Of the questions: en, zh.")] = "",
+    questions: Questions = None,
+    pattern: Pattern = "",
+    system: System = "",
+    out: Out = None,
+    against: Against = None,
+    judge: JudgeModel = "",
+    judged: Judged = "",
+    limit: Limit = None,
+    seed: Seed = 0,
+    workers: Workers = 4,
+    k: K = None,
+    alone: Alone = True,
+    abilities: Abilities = None,
+    corpus: Corpus = None,
+    language: Language = "",
     principals: Principals = "",
     chat: Chat = "",
     embedder: Embedder = "",

@@ -26,7 +26,7 @@ ABILITIES = "abilities"
 _log = logging.getLogger("trivium.evaluate")
 
 
-def write_report(report: Report, *, comparison: Comparison | None = None, title: str = "Evaluation") -> Path:
+def write_report(report: Report, *, comparison: Comparison | None = None, title: str = "") -> Path:
     """Write `report.html` and `plots/*.png` into the folder of a run, and return the page's path.
 
     Abilities that were measured into its folder `abilities/` are shown too. Without matplotlib (extra `evaluate`) the

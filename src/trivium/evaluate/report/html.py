@@ -45,7 +45,7 @@ def write_html(
     *,
     abilities: Sequence[Measured] = (),
     comparison: Comparison | None = None,
-    title: str = "Evaluation",
+    title: str = "",
 ) -> Path:
     """Write the report of a run into its folder, replacing an earlier one, and return its path.
 
@@ -54,7 +54,7 @@ def write_html(
         results: one by one, in the order of the questions.
         abilities: figures of the abilities, where they were measured.
         comparison: with another run.
-        title: of the page.
+        title: of the page; empty names what was asked of what.
 
     Raises:
         StoreFull: the disk is full.
@@ -78,6 +78,7 @@ def _write(
     comparison: Comparison | None,
     title: str,
 ) -> None:
+    title = title or sections.title_of(report)
     parts = _parts(report, abilities, comparison)
     links = "".join(f"<a href='#{name}'>{escape(words)}</a>" for name, words, _ in parts)
     page.write(

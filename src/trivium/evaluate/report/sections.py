@@ -21,18 +21,21 @@ _MOST_CHANGES = 100
 _MOST_SETTINGS = 60
 
 
+def title_of(report: Report) -> str:
+    """Return what was asked of what, in a few words."""
+    settings = report.record.settings
+    system = settings.get("system", {})
+    name = system.get("name") if isinstance(system, Mapping) else system
+    asked = settings.get("questions", {}).get("name")
+    return " ".join(["Evaluation", *([f"of {name}"] if name else []), *([f"on {asked}"] if asked else [])])
+
+
 def heading(title: str, report: Report) -> str:
-    """Return the title, and what was asked of what."""
+    """Return the title, with how many questions were asked, when, and by which Trivium."""
     record = report.record
-    system = record.settings.get("system", {})
-    name = system.get("name", "a system") if isinstance(system, Mapping) else str(system)
-    asked = record.settings.get("questions", {}).get("name", "")
-    of = f" on <b>{escape(str(asked))}</b>" if asked else ""
     when = str(record.sessions[-1].get("started", ""))[:10] if record.sessions else ""
-    return (
-        f"<h1>{escape(title)}</h1><p class='lead'><b>{escape(str(name))}</b>{of}, {report.questions:,} questions, "
-        f"{escape(when)}, Trivium {escape(str(record.settings.get('trivium', '')))}</p>"
-    )
+    facts = [f"{report.questions:,} questions", when, f"Trivium {record.settings.get('trivium', '')}"]
+    return f"<h1>{escape(title)}</h1><p class='lead'>{escape(', '.join(filter(None, facts)))}</p>"
 
 
 def banners(report: Report) -> str:
