@@ -149,12 +149,13 @@ def as_hits(
     cosines = vectoriser.cosines(question, texts) if vectoriser is not None else None
     hits, documents = [], {}
     for number, text in enumerate(texts, 1):
-        source = f"passage {number}"
+        name = f"passage {number}"
         scores = {"lexical": collection.bm25(question, text)}
         if cosines is not None:
             scores["dense"] = cosines[number - 1]
-        documents[source] = Document(source, text)
-        chunk = Chunk(id=source, document_id=source, source=source, text=text, start=0, end=len(text))
+        # Without a source: its name would count as words of the passage.
+        documents[name] = Document("", text)
+        chunk = Chunk(id=name, document_id=name, source="", text=text, start=0, end=len(text))
         hits.append(Hit(chunk, 1.0 / number, ("given",), scores))
     return hits, documents
 

@@ -96,8 +96,9 @@ def test_a_credulous_reader_is_misled_every_time(shared_data: Path, tmp_path: Pa
         found = figures(counterfactual_robustness(cases, asking(tmp_path / name, reader_of(cases, credulous))))
         assert found["accuracy", None, "none"].mean == found["accuracy", None, "true"].mean == 1.0
         assert found["accuracy", None, "false"].mean < 0.1  # `70` stands in `170`, by the benchmark's rule
-        assert found["reappearance", None, "false"].mean == 1.0
-        assert found["reappearance", None, "none"].mean < 0.1
+        assert found["followed", None, "false"].mean == 1.0
+        assert found["r_rate", None, "false"].mean > 0.95
+        assert found["followed", None, "none"].mean < 0.1
         assert found["misleading", None, "false"].mean > 0.95
         assert found["persistence", None, "false"].mean < 0.05
         assert found["detection", None, "false"].mean == 0.0
@@ -125,7 +126,7 @@ def test_the_misleading_rate_is_of_those_right_alone(tmp_path: Path) -> None:
 
     found = figures(counterfactual_robustness(cases, asking(tmp_path, reader_of(cases, half))))  # type: ignore[arg-type]
     assert (found["misleading", None, "false"].mean, found["misleading", None, "false"].n) == (pytest.approx(2 / 6), 6)
-    assert found["reappearance", None, "false"].mean == pytest.approx(0.3)
+    assert found["followed", None, "false"].mean == pytest.approx(0.3)
     assert found["persistence", None, "false"].mean == pytest.approx(0.7)
     assert ("accuracy", None, "true") not in found
 
@@ -134,7 +135,7 @@ def test_what_is_not_known_is_not_scored(tmp_path: Path) -> None:
     cases = CaseSet("made", (Case("0", "Who?", (), "en", "conflict", wrong=("It was Bob.",), false=(("Bob",),)),))
     found = figures(counterfactual_robustness(cases, asking(tmp_path, reader_of(cases, lambda *_: "Bob"))))
     assert found["accuracy", None, "false"].n == found["misleading", None, "false"].n == 0
-    assert found["reappearance", None, "false"].mean == 1.0
+    assert found["followed", None, "false"].mean == found["r_rate", None, "false"].mean == 1.0
 
 
 def test_the_answer_moves_through_the_places(shared_data: Path, tmp_path: Path) -> None:

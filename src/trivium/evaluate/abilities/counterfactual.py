@@ -13,6 +13,7 @@ from trivium.evaluate.abilities.ask import trials_of
 from trivium.evaluate.abilities.check import each, refuses, rightness, says_all, warns
 from trivium.evaluate.abilities.passages import SEED, SHOWN, falsified, unfalsified
 from trivium.evaluate.abilities.values import Ask, Case, CaseSet, Measured, Said
+from trivium.evaluate.metrics.answers import r_rate
 from trivium.evaluate.statistics import interval
 
 _STAGES = {"none": "no passages", "true": "true passages", "false": "false passages"}
@@ -27,8 +28,8 @@ def counterfactual_robustness(cases: CaseSet, ask: Ask, *, shown: int = SHOWN, s
     - "accuracy" and "refusal" of each arm, where the right answer is known;
     - "detection" (RGB), the share of "false" that says that passages are false, and "correction", the share of these
       that gives the right answer;
-    - "reappearance" (RECALL's R-Rate), the share that gives the false words, word by word: with false passages, and
-      with none, which is the rate of coincidence;
+    - "r_rate" (RECALL's R-Rate), the share of the false words that come again in the answer, and "followed", the share
+      of the answers that give the false answer whole: with false passages, and with none, which is coincidence;
     - "misleading" (RECALL's M-Rate), of the questions that are right with no passages the share that is not with
       false ones; "persistence" is its counterpart: of those that give one of the two answers with false passages, the
       share that gives the true one (the memorisation ratio of Longpre et al. 2021).
@@ -53,15 +54,28 @@ def counterfactual_robustness(cases: CaseSet, ask: Ask, *, shown: int = SHOWN, s
         *found,
         given("detection", interval(detected), arm="false"),
         given("correction", interval(corrected), arm="false"),
-        given("reappearance", interval(reappearance(cases.cases, said["none"])), arm="none"),
-        given("reappearance", interval(reappearance(cases.cases, false)), arm="false"),
+        given("r_rate", interval(reappearance(cases.cases, said["none"])), arm="none"),
+        given("r_rate", interval(reappearance(cases.cases, false)), arm="false"),
+        given("followed", interval(followed(cases.cases, said["none"])), arm="none"),
+        given("followed", interval(followed(cases.cases, false)), arm="false"),
         given("misleading", interval(misleading(cases.cases, said["none"], false)), arm="false"),
         given("persistence", interval(persistence(cases.cases, false)), arm="false"),
     ]
 
 
 def reappearance(cases: Sequence[Case], said: Sequence[Said]) -> list[float | None]:
-    """Return for each case whether the answer gives the false words."""
+    """Return for each case the share of the false words that come again in the answer (`answers.r_rate`)."""
+    found: list[float | None] = []
+    for case, one in zip(cases, said, strict=True):
+        text = "" if refuses(one) else one.text
+        true = [words for part in case.parts for words in part]
+        rates = [r_rate(text, part, true) for part in case.false]
+        found.append(None if one.error or not rates else sum(rates) / len(rates))
+    return found
+
+
+def followed(cases: Sequence[Case], said: Sequence[Said]) -> list[float | None]:
+    """Return for each case whether the answer gives the false answer, all its parts, word by word."""
     return [
         None if one.error else float(not refuses(one) and says_all(one.text, case.false))
         for case, one in zip(cases, said, strict=True)

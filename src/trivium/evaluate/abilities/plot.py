@@ -20,10 +20,10 @@ CURVES: Mapping[str, tuple[str, bool]] = {
 """Of the abilities that are curves: what runs along the x axis, and whether it is a share."""
 _REJECTION = {("rejection", ""): "refused", ("accuracy", ""): "right all the same"}
 _FALSE = {
-    ("accuracy", "none"): "right: none",
-    ("accuracy", "true"): "right: true",
-    ("accuracy", "false"): "right: false",
-    ("reappearance", "false"): "false words",
+    ("accuracy", "none"): "right, none",
+    ("accuracy", "true"): "right, true",
+    ("accuracy", "false"): "right, false",
+    ("followed", "false"): "false answer",
     ("detection", "false"): "warning",
     ("refusal", "false"): "refusal",
 }
