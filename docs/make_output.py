@@ -1,8 +1,8 @@
 """Runs the commands that the pages show, and puts what they print under them: `make output`.
 
 A fenced block marked `console` holds lines that begin with `$ `, each followed by what it printed. The commands of a
-page run one after another in a new folder that holds a copy of docs/examples/handbook. A test runs them too, and
-compares all but the numbers.
+page run one after another in a new folder that holds a copy of docs/examples. A test runs them too, and compares all
+but the numbers.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import tempfile
 from pathlib import Path
 
 DOCS = Path(__file__).parent
-PAGES = [DOCS / "getting-started.md", DOCS / "access.md", DOCS / "command-line.md"]
+PAGES = [DOCS / "getting-started.md", DOCS / "access.md", DOCS / "command-line.md", DOCS / "evaluate.md"]
 _BLOCK = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -44,6 +44,7 @@ def rerun(page: str) -> str:
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         shutil.copytree(DOCS / "examples" / "handbook", folder / "handbook")
+        shutil.copy(DOCS / "examples" / "questions.jsonl", folder)
 
         def block(match: re.Match[str]) -> str:
             commands = [line[2:] for line in match[1].splitlines() if line.startswith("$ ")]

@@ -80,7 +80,7 @@ def test_the_python_that_is_shown_works(page: str, workplace: Path) -> None:
 
 
 @pytest.mark.real
-@pytest.mark.parametrize("name", ["getting-started", "access", "command-line"])
+@pytest.mark.parametrize("name", ["getting-started", "access", "command-line", "evaluate"])
 def test_what_the_pages_show_is_what_the_commands_print(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(REPOSITORY / "docs"))
     import make_output

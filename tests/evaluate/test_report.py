@@ -21,7 +21,7 @@ from trivium.evaluate.failure import Failure
 from trivium.evaluate.report import html, write_report
 from trivium.evaluate.report.groups import GROUPS, grouped, meaning, with_cuts
 from trivium.evaluate.report.svg import Series, curve, difference_bar, fixed, histogram, interval_bar, number
-from trivium.evaluate.report.table import comparison_lines, comparison_table, metrics_table, points_table
+from trivium.evaluate.report.table import comparison_lines, comparison_table, cuts_table, metrics_table, points_table
 from trivium.evaluate.run import evaluate
 from trivium.evaluate.score import METRICS
 from trivium.evaluate.scoring import Scored
@@ -306,7 +306,10 @@ def test_the_comparison_is_in_the_page_and_in_the_tables(report: Report, other: 
     assert changes.count(-1) == 1
     assert comparison_table(found).row_count == len(found.metrics)
     assert any("Now wrong: 1" in line for line in comparison_lines(found))
-    assert metrics_table(report).row_count > len(report.metrics)
+    assert metrics_table(report).row_count > 3
+    cuts = cuts_table(report)
+    assert cuts is not None
+    assert [column.header for column in cuts.columns] == ["among the first k passages", "@1", "@5"]
     points = points_table(report)
     assert points is not None
     assert points.row_count == 1

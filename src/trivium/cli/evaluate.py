@@ -89,9 +89,11 @@ def spread(args: Sequence[str]) -> list[str]:
     """Return the arguments with `--abilities` before each of the words that follow one."""
     found: list[str] = []
     inside = False
-    for word in args:
+    for place, word in enumerate(args):
         if word == _ABILITIES:
             inside = True
+            if place + 1 == len(args) or args[place + 1].startswith("-"):
+                found.append(word)  # without a file: left to be refused
         elif word.startswith("-"):
             inside = False
             found.append(word)
@@ -245,7 +247,8 @@ def _open(
 def _say_missing(screen: Screen, ids: Sequence[str]) -> None:
     first = ", ".join(ids[:_SHOWN]) + (", …" if len(ids) > _SHOWN else "")
     screen.say(
-        f"Before the run: of {len(ids):,} questions no stored passage holds the answer (FP1): {first}.", style="yellow"
+        f"No stored passage holds the answer to {len(ids):,} of the questions, which will fail (FP1): {first}.",
+        style="yellow",
     )
 
 
@@ -297,10 +300,19 @@ def _finish(screen: Screen, report: Report, comparison: Comparison | None) -> No
 
 
 def _show(screen: Screen, report: Report, comparison: Comparison | None, page: Path) -> None:
-    from trivium.evaluate.report.table import comparison_lines, comparison_table, metrics_table, points_table
+    from trivium.evaluate.report.table import (
+        comparison_lines,
+        comparison_table,
+        cuts_table,
+        metrics_table,
+        points_table,
+    )
 
     if report.metrics:
         screen.out.print(metrics_table(report))
+    if (cuts := cuts_table(report)) is not None:
+        screen.out.print()
+        screen.out.print(cuts)
     if (points := points_table(report)) is not None:
         screen.out.print()
         screen.out.print(points)

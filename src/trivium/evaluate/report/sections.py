@@ -55,8 +55,8 @@ def banners(report: Report) -> str:
         words.append(f"{report.judge_failures:,} judgements could not be had, and count in no figure.")
     unheld = report.record.notes.get("fp1_candidates")
     if isinstance(unheld, Mapping) and unheld.get("count"):
-        first = ", ".join(str(key) for key in unheld.get("ids", [])[:5])
-        words.append(f"Of {unheld['count']:,} questions no stored passage holds the answer (FP1): {first}, ….")
+        first = ", ".join(str(key) for key in unheld.get("ids", [])[:8])
+        words.append(f"No stored passage holds the answer to {unheld['count']:,} of the questions (FP1): {first}.")
     return "".join(f"<div class='banner'>{escape(word)}</div>" for word in words)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from trivium.evaluate.against import Comparison
-from trivium.evaluate.report.groups import grouped
+from trivium.evaluate.report.groups import grouped, with_cuts
 from trivium.evaluate.report.sections import short_point
 from trivium.evaluate.report.svg import fixed, signed
 from trivium.evaluate.summary import Report
@@ -18,17 +18,32 @@ _STYLES = {"better": "green", "worse": "red", "tie": "dim"}
 
 
 def metrics_table(report: Report) -> Table:
-    """Return a table of every metric: mean, 95% interval, number of questions."""
+    """Return a table of the metrics without a cut: mean, 95% interval, number of questions."""
     table = _new("metric")
     for heading in ("mean", "95% interval", "n"):
         table.add_column(heading, justify="right")
-    for group, names in grouped(report.metrics).items():
+    for group, names in grouped(with_cuts(report.metrics)[0]).items():
         if table.row_count:
             table.add_row()
         table.add_row(group, style="dim")
         for name in names:
             score = report.metrics[name]
             table.add_row(f"  {name}", fixed(score.mean), f"{fixed(score.low)} to {fixed(score.high)}", f"{score.n:,}")
+    return table
+
+
+def cuts_table(report: Report) -> Table | None:
+    """Return a table of the means of metrics at several cuts (recall@1, recall@5), one column a cut; None of none."""
+    cuts = with_cuts(name for names in grouped(report.metrics).values() for name in names)[1]
+    if not cuts:
+        return None
+    columns = sorted({k for of_base in cuts.values() for k in of_base})
+    table = _new("among the first k passages")
+    for k in columns:
+        table.add_column(f"@{k}", justify="right")
+    for base, of_base in cuts.items():
+        means = (fixed(report.metrics[of_base[k]].mean) if k in of_base else "" for k in columns)
+        table.add_row(f"  {base}", *means)
     return table
 
 
