@@ -8,7 +8,6 @@ cost of the pipeline around it.
 from __future__ import annotations
 
 import resource
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -84,9 +83,14 @@ def _cpu_seconds() -> float:
 
 
 def _peak_bytes() -> int:
-    """Return the most memory that this process ever held."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
+    """Return the most memory that this process held since its program was loaded.
+
+    Not `ru_maxrss`, which a child inherits from the process that started it.
+    """
+    for line in Path("/proc/self/status").read_text("ascii", "replace").splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) * 1024
+    raise SystemExit("The peak memory is measured on Linux only.")
 
 
 if __name__ == "__main__":

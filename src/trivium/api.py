@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,6 +41,15 @@ class KnowledgeBase(Index):
     def reranker(self) -> Reranker | None:
         """The model that reranks, loaded at its first use; None where there is none."""
         return self._models.reranker()
+
+    def load_models(self) -> None:
+        """Load the chat model and the embedder side by side, which their first uses would do one after the other.
+
+        An embedder that cannot be loaded is an error where it is needed, which is not in every pattern.
+        """
+        with ThreadPoolExecutor(2, thread_name_prefix="trivium-models") as threads:
+            threads.submit(lambda: self.embedder)
+            threads.submit(lambda: self.chat).result()
 
     def add(
         self,
@@ -132,11 +142,11 @@ class Models:
         self, embedder: Embedder | str | None, chat: Chat | str | None, reranker: Reranker | str | None
     ) -> None:
         self._embedder, self._chat, self._reranker = embedder, chat, reranker
-        self._lock = threading.RLock()
+        self._locks = {role: threading.Lock() for role in ("embedder", "chat", "reranker")}
 
     def embedder(self) -> Embedder:
         """Return the embedder."""
-        with self._lock:
+        with self._locks["embedder"]:
             if self._embedder is None or isinstance(self._embedder, str):
                 from trivium.models.embed import open_embedder
 
@@ -145,7 +155,7 @@ class Models:
 
     def chat(self) -> Chat:
         """Return the chat model."""
-        with self._lock:
+        with self._locks["chat"]:
             if self._chat is None or isinstance(self._chat, str):
                 from trivium.models.chat import open_chat
 
@@ -154,7 +164,7 @@ class Models:
 
     def reranker(self) -> Reranker | None:
         """Return the reranker, if there is one."""
-        with self._lock:
+        with self._locks["reranker"]:
             if self._reranker is None or isinstance(self._reranker, str):
                 from trivium.models.rerank import open_reranker
 
@@ -221,6 +231,7 @@ def ask(
 
     if pattern not in PATTERNS:
         raise UnknownName("pattern", pattern, PATTERNS)
+    kb.load_models()
     asker = sorted(set(principals or ()))
     key = (__version__, question, pattern, asker, k, filter, history, kb.chat.name, kb.manifest["embedder"])
     version = kb.store.version

@@ -45,7 +45,8 @@ _PURGE_REWRITES_BELOW = 50_000  # rows; rewriting so many takes about a second
 _INDEX_CACHE = 1 << 30  # bytes; holds the vectors of half a million chunks, read once
 _METADATA_CACHE = 1 << 28
 _READ_AGAIN = 3
-_GRACE = timedelta(minutes=1)
+GRACE = timedelta(minutes=1)
+"""How long the files of an old version stay, for searches under way."""
 _TRAINED = "vectors.json"
 
 
@@ -198,10 +199,10 @@ class Store:
                 self._kept = {"": version}
             self._kept[where] = int(self._table.count_rows(where))
         rows = max(1, int(self._table.count_rows()))
-        partitions = rows // _ROWS_PER_PARTITION + 1
+        partitions = _partitions(read_json(self._root / _TRAINED).get("rows", rows))
         if self._kept[where] < _FEW * rows:
-            return 4 * partitions  # those of an index trained when there were fewer rows or more
-        return max(_LEAST_PROBES, int(partitions * min(0.6, max(0.2, 60_000 / rows))))
+            return 2 * partitions  # all, also where a kill came between training and its note
+        return max(_LEAST_PROBES, round(partitions * min(0.6, max(0.2, 60_000 / rows))))
 
     # -- writing (under the writer's lock) ----------------------------------------------------------------------
 
@@ -232,7 +233,7 @@ class Store:
             self._flusher.flush()
             write_marker(self._root, self.version)
 
-    def maintain(self, grace: timedelta = _GRACE) -> None:
+    def maintain(self, grace: timedelta = GRACE) -> None:
         """Compact, bring the indexes up to date, index the vectors once they are many, and drop old versions.
 
         A search that is under way on a version older than `grace` looks again (see `_read`).
@@ -272,9 +273,14 @@ class Store:
         rows = self._table.count_rows()
         trained = read_json(self._root / _TRAINED).get("rows", 0)
         if rows >= _EXACT_BELOW and rows >= 2 * trained:
-            config = IvfFlat(distance_type="dot", num_partitions=max(1, rows // _ROWS_PER_PARTITION))
+            config = IvfFlat(distance_type="dot", num_partitions=_partitions(rows))
             self._table.create_index("vector", config=config, replace=True)
             write_whole(self._root / _TRAINED, json.dumps({"rows": rows}))
+
+
+def _partitions(rows: int) -> int:
+    """Return how many partitions an index trained on so many rows is given."""
+    return max(1, rows // _ROWS_PER_PARTITION)
 
 
 def _connect(root: Path) -> Any:

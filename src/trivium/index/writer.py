@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ import numpy as np
 from trivium.errors import StoreFull
 from trivium.index.cut import Cut, embedded
 from trivium.index.rows import Record, Whole, batches, load_record, retag
+from trivium.index.store import GRACE
 from trivium.index.tally import Tally
 from trivium.index.where import Among, every
 from trivium.models.base import Vectors
@@ -29,6 +31,7 @@ _EMBED_CHUNKS = 256
 _QUEUED_CHUNKS = 4_096
 _MAINTAIN_ROWS = 10_000
 _MAINTAIN_COMMITS = 64
+_NOW = timedelta(microseconds=1)
 
 
 class Writer:
@@ -46,7 +49,7 @@ class Writer:
         self._ready: list[Whole] = []
         self._ready_chunks = 0
         self._last_commit = time.monotonic()
-        self._rows_since = self._commits_since = 0
+        self._rows_since = self._commits_since = self._rows = 0
         self._wrote = False
 
     def __enter__(self) -> Writer:
@@ -115,7 +118,8 @@ class Writer:
         self._commit()
         if not self._stop.is_set() and (self._wrote or self._index.store.uncovered()):
             with self._index.writing() as store:
-                store.maintain()
+                # What the last compaction of a large addition leaves behind is several times what it keeps.
+                store.maintain(_NOW if self._rows >= _MAINTAIN_ROWS else GRACE)
             self._index.pending.clear()
 
     def _take(self) -> tuple[list[Cut | Record], bool]:
@@ -196,6 +200,7 @@ class Writer:
 
     def _maintain_if_due(self, rows: int) -> None:
         """Keep what the indexes do not cover to a quarter of the rows, and to what a search scans in no time."""
+        self._rows += rows
         self._rows_since += rows
         self._commits_since += 1
         many = min(_MAINTAIN_ROWS, max(_COMMIT_CHUNKS, self._index.store.count(every([])) // 4))
