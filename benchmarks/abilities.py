@@ -5,7 +5,7 @@ bare chat model under RGB's task. Answers are kept under `.cache/`, so that a se
 
     python benchmarks/abilities.py            # ask (what is not kept yet), print
     python benchmarks/abilities.py --write    # and put table and curves into docs/
-    python benchmarks/abilities.py --fresh    # forget the answers first (35 minutes on two cores that other work shared)
+    python benchmarks/abilities.py --fresh    # forget the answers first (35 minutes on two busy cores)
 """
 
 from __future__ import annotations

@@ -113,7 +113,7 @@ def test_commands_on_the_pages_exist_with_their_options(page: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(REPOSITORY).as_posix())
 def test_commands_named_in_the_text_exist(page: Path) -> None:
-    for name in re.findall(r"`trivium ([a-z]+)", page.read_text("utf-8")):
+    for name in re.findall(r"`trivium ([a-z-]+)", page.read_text("utf-8")):
         assert name in options(), f"{page.name} names trivium {name}"
 
 
