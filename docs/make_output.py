@@ -17,6 +17,7 @@ from pathlib import Path
 
 DOCS = Path(__file__).parent
 PAGES = [DOCS / "getting-started.md", DOCS / "access.md", DOCS / "command-line.md", DOCS / "evaluate.md"]
+_PROGRESS = re.compile(r"[\d,]+ of [\d,]+ questions\b.* left")  # comes every few seconds, so on a slow machine only
 _BLOCK = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -36,7 +37,7 @@ def run(command: str, folder: Path) -> str:
         check=False,
     )
     printed = done.stdout.replace(str(folder.resolve()), "/home/ada").replace(str(folder), "/home/ada")
-    return "\n".join(line.rstrip() for line in printed.splitlines())
+    return "\n".join(line.rstrip() for line in printed.splitlines() if not _PROGRESS.fullmatch(line))
 
 
 def rerun(page: str) -> str:
