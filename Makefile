@@ -9,9 +9,11 @@ BIN := $(VENV)/bin
 export DOCS
 export QUESTION
 export ONLY
+export LIMIT
+export SETS
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test quick check bench pull light constraints demo-documents output screens clean
+.PHONY: help demo test quick check bench evaluation pull light constraints demo-documents output screens clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -53,6 +55,9 @@ light: $(VENV)/.base ## Prove that the base install alone imports, and loads not
 
 bench: $(VENV)/.dev ## The benchmarks against the peers (ONLY=ingest for one)
 	@$(BIN)/python benchmarks/run.py $${ONLY:+--only "$$ONLY"}
+
+evaluation: $(VENV)/.dev ## Measure the embedded defaults on real sets (SETS="xquad-en cmrc", LIMIT=40)
+	@$(BIN)/python benchmarks/evaluation.py --write $${LIMIT:+--limit "$$LIMIT"} $${SETS:+--sets "$$SETS"}
 
 demo-documents: $(VENV)/.base ## Remake the demo's PDF, DOCX and HTML pages from docs/
 	$(BIN)/python docs/make_demo_documents.py
