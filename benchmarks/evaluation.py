@@ -102,7 +102,7 @@ def measure(name: str, limit: int) -> dict[str, Any]:
         "title": source.title,
         "questions": len(examples),
         "documents": made.documents,
-        "published": published,
+        "published": made.documents if files else published,  # files take the place of the pages that a set quotes
         "rows": rows,
         "compared": {},
     }
@@ -187,11 +187,19 @@ def _row(part: str, report: Report) -> dict[str, Any]:
     return {
         "part": part,
         "asked": report.asked,
+        "asked_now": report.asked - report.answered_before,
         "errors": len(report.errors),
         "wrong": sum(1 for place in range(report.questions) if _is_wrong(report, place)),
         "metrics": {key: asdict(score) for key, score in report.metrics.items()},
         "points": {point.point: point.count for point in report.points},
     }
+
+
+def _is_new(figures: Mapping[str, Any], kept: Mapping[str, Any] | None) -> bool:
+    """Whether something was asked; else what was kept stays, with the date and the commit of its answers."""
+    if kept is None or any(row["asked_now"] for row in figures["rows"]):
+        return True
+    return [row["asked"] for row in figures["rows"]] != [row["asked"] for row in kept["figures"]["rows"]]
 
 
 def _is_wrong(report: Report, place: int) -> bool:
@@ -216,7 +224,7 @@ def page(kept: Mapping[str, Mapping[str, Any] | None], abilities: Mapping[str, A
     parts += [table(["set", "n", "wrong", *_points(found)], _point_rows(kept, _points(found))), ""]
     parts += ["## Does retrieval help on PopQA?", "", *_compared(kept), ""]
     parts += ["## False and useless passages: RGB and NQ-Swap", "", *_abilities(abilities), ""]
-    parts += ["## When and where", "", *_when(found), "", AGAIN]
+    parts += ["## When and where", "", *_when(found), "", AGAIN.format(limit=_limit(found))]
     return "\n".join(parts)
 
 
@@ -293,15 +301,17 @@ def _compared(kept: Mapping[str, Mapping[str, Any] | None]) -> list[str]:
         rows.append([key.replace("_", " "), *pair, difference, one["verdict"], str(n)])
     head = ["metric", "grounded", "closed book", "difference", "grounded is", "n"]
     verdict = {
-        "better": "Yes: more answers are right with the passages than from memory.",
-        "worse": "No: fewer answers are right with the passages than from memory.",
+        "better": "Yes: with the passages more answers are right than from the model's memory.",
+        "worse": "No: with the passages fewer answers are right than from the model's memory.",
         "tie": "Not shown: with these questions the difference may be chance.",
     }[figures["compared"]["correct"]["verdict"]]
     return [
         f"{verdict} {figures['gained']} questions were right only with the passages, {figures['lost']} only without.",
         "The same questions both times; differences are paired, question by question, with 95% intervals, and",
         '"tie" is said where the interval includes 0 or the difference does not outlive Holm\'s correction over all',
-        "metrics. `contains` is the accuracy of PopQA's paper (Mallen et al. 2022, arXiv:2212.10511).",
+        "metrics. `contains` is the accuracy of PopQA's paper (Mallen et al. 2022, arXiv:2212.10511). The passages that",
+        "answer are all stored here, which is the best case of retrieval; a longer answer has more room to hold the",
+        "known one, so look at F1 too.",
         "",
         table(head, rows),
     ]
@@ -348,6 +358,12 @@ def _when(found: Mapping[str, Mapping[str, Any]]) -> list[str]:
     return [*said, "", *(f"On {where}." for where in machines)]
 
 
+def _limit(found: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return the option that draws as many questions as the page has."""
+    asked = [row["asked"] for whole in found.values() for row in whole["figures"]["rows"]]
+    return f" LIMIT={max(asked)}" if asked else ""
+
+
 INTRODUCTION = f"""\
 What `trivium ask` does as it is installed, measured: pattern `advanced`, the embedded embedder and the embedded chat
 model, no reranker, no judge. Each set's own passages are stored, at most {MOST_PASSAGES:,} of a set (all that answer
@@ -356,19 +372,20 @@ Questions are drawn at random with a seed; those whose evidence the set does not
 chat model is small: these are the figures of the defaults, not the most that the methods can do."""
 ANSWERS = """\
 Means with 95% intervals over the `n` questions; in brackets the number of questions that a metric applies to, where
-it is another. A question without an answer is correct when it is refused. [Metrics](metrics.md) says what each one
+it is another. An answer is correct when a known one stands in it or its F1 is at least 0.5, so that a quoted sentence
+can be correct with an exact match of 0; a question without an answer is correct when it is refused. [Metrics](metrics.md) says what each one
 measures, and [grounding](grounding.md) what faithfulness is: the share of the statements that a retrieved passage
-supports."""
+supports. A faithful answer need not be a right one."""
 WRONG = """\
-Counts of the wrong answers by their [failure point](failure-points.md). FP1: no stored passage holds the answer.
-FP2: it was not retrieved. FP3: it was lost on the way to the model. FP4: the model had it and did not take it. FP5:
-wrong form. FP6: too general or too specific. FP7: incomplete. Whether the model alone would have been right is not
-asked here."""
+Counts of the wrong answers by their [failure point](failure-points.md). FP1: no stored passage holds the answer,
+or there is none and it answered all the same. FP2: it was not retrieved. FP3: it was lost on the way to the model.
+FP4: the model had it and did not take it. FP5: wrong form. FP6: too general or too specific. FP7: incomplete. Whether
+the model alone would have been right is not asked here."""
 AGAIN = """\
-Again, going on where it was stopped (some sets: `SETS="xquad-en cmrc"`; fewer questions: `LIMIT=40`):
+Again, going on where it was stopped (some sets: `SETS="xquad-en cmrc"`; of each 100 questions where there is no `LIMIT`):
 
 ```bash
-make evaluation
+make evaluation{limit}
 ```
 """
 
@@ -394,7 +411,8 @@ def main() -> int:
         figures = measure(name, options.limit)
         base = open_kb(RUNS / name / KNOWLEDGE_BASE)
         figures["models"] = f"{base.embedder.name}, {base.chat.name}"
-        save(f"evaluation-{name}", figures)
+        if _is_new(figures, load(f"evaluation-{name}")):
+            save(f"evaluation-{name}", figures)
     text = page({name: load(f"evaluation-{name}") for name in SETS}, load("abilities"))
     print(text)
     if options.write:
