@@ -309,9 +309,11 @@ def _compared(kept: Mapping[str, Mapping[str, Any] | None]) -> list[str]:
         f"{verdict} {figures['gained']} questions were right only with the passages, {figures['lost']} only without.",
         "The same questions both times; differences are paired, question by question, with 95% intervals, and",
         '"tie" is said where the interval includes 0 or the difference does not outlive Holm\'s correction over all',
-        "metrics. `contains` is the accuracy of PopQA's paper (Mallen et al. 2022, arXiv:2212.10511). The passages that",
-        "answer are all stored here, which is the best case of retrieval; a longer answer has more room to hold the",
-        "known one, so look at F1 too.",
+        "metrics. `contains` is the accuracy of PopQA's paper (Mallen et al. 2022, arXiv:2212.10511). The passages",
+        "that answer are all stored here, which is the best case of retrieval; a longer answer has more room to hold",
+        "the known one, so look at F1 too. The set names two pages as evidence, the subject's and the answer's own;",
+        "the second has no word of the question, so that recall is seldom above 0.50. The file read here asks for",
+        "occupations and places of birth alone.",
         "",
         table(head, rows),
     ]
@@ -373,16 +375,16 @@ chat model is small: these are the figures of the defaults, not the most that th
 ANSWERS = """\
 Means with 95% intervals over the `n` questions; in brackets the number of questions that a metric applies to, where
 it is another. An answer is correct when a known one stands in it or its F1 is at least 0.5, so that a quoted sentence
-can be correct with an exact match of 0; a question without an answer is correct when it is refused. [Metrics](metrics.md) says what each one
-measures, and [grounding](grounding.md) what faithfulness is: the share of the statements that a retrieved passage
-supports. A faithful answer need not be a right one."""
+can be correct with an exact match of 0; a question without an answer is correct when it is refused.
+[Metrics](metrics.md) says what each one measures, and [grounding](grounding.md) what faithfulness is: the share of
+the statements that a retrieved passage supports. A faithful answer need not be a right one."""
 WRONG = """\
 Counts of the wrong answers by their [failure point](failure-points.md). FP1: no stored passage holds the answer,
 or there is none and it answered all the same. FP2: it was not retrieved. FP3: it was lost on the way to the model.
 FP4: the model had it and did not take it. FP5: wrong form. FP6: too general or too specific. FP7: incomplete. Whether
 the model alone would have been right is not asked here."""
 AGAIN = """\
-Again, going on where it was stopped (some sets: `SETS="xquad-en cmrc"`; of each 100 questions where there is no `LIMIT`):
+Again, going on where it was stopped (some sets: `SETS="xquad-en cmrc"`; without `LIMIT` 100 questions of each):
 
 ```bash
 make evaluation{limit}
