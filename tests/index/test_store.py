@@ -87,13 +87,13 @@ def test_rows_that_no_index_covers_are_found(store: Store) -> None:
 
 def test_the_vector_index_finds_what_an_exact_scan_finds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(store_module, "_EXACT_BELOW", 2_000)
-    monkeypatch.setattr(store_module, "_ROWS_PER_PARTITION", 50)
+    monkeypatch.setattr(store_module, "_VECTORS_PER_PARTITION", 50)
     store = Store.create(tmp_path, DIMENSION)
     some = whole("some", [f"text {n}" for n in range(40)], ["group:few"], seed=1)
     many = whole("many", [f"text {n}" for n in range(3960)], ["*"], seed=2)
     insert(store, some, many)
     store.maintain()
-    assert json.loads((tmp_path / "vectors.json").read_text())["rows"] >= 4000
+    assert json.loads((tmp_path / "vectors.json").read_text())["vectors"] >= 4000
     queries = np.random.default_rng(9).normal(size=(30, DIMENSION)).astype(np.float32)
     every_vector = np.concatenate([some.vectors, many.vectors])
     ids = [c.id for c in some.chunks] + [c.id for c in many.chunks]

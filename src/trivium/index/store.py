@@ -37,8 +37,8 @@ os.environ.setdefault("LANCEDB_LOG", "error")  # the engine logs to standard err
 _T = TypeVar("_T")
 _TABLE = "chunks"
 _EXACT_BELOW = 10_000  # rows; a plain scan of the vectors is fast enough
-_ROWS_PER_PARTITION = 1_000
-_LEAST_PROBES = 40
+_VECTORS_PER_PARTITION = 1_000
+_LEAST_PROBES = 20
 _FEW = 0.2  # of the rows
 _MOST_KEPT = 256
 _PURGE_REWRITES_BELOW = 50_000  # rows; rewriting so many takes about a second
@@ -188,8 +188,9 @@ class Store:
     def _probes(self, where: str) -> int:
         """Return how many partitions of the vectors to search.
 
-        Measured on 100,000 real passages: 60% of the partitions find 99% of the exact ten nearest. A filter that
-        keeps few rows leaves gaps in that, and makes a search of all partitions cheap: so all are searched.
+        Measured on 100,000 real passages in 100 partitions: 20 of them hold 98% of the exact ten nearest, 30 hold 99%,
+        50 hold 99.8%. A filter that keeps few rows leaves gaps in that, and makes a search of all partitions cheap: so
+        all are searched.
         """
         version = self.version
         if self._kept.get("") != version:
@@ -199,10 +200,10 @@ class Store:
                 self._kept = {"": version}
             self._kept[where] = int(self._table.count_rows(where))
         rows = max(1, int(self._table.count_rows()))
-        partitions = _partitions(read_json(self._root / _TRAINED).get("rows", rows))
+        partitions = _partitions(read_json(self._root / _TRAINED).get("vectors", rows))
         if self._kept[where] < _FEW * rows:
             return 2 * partitions  # all, also where a kill came between training and its note
-        return max(_LEAST_PROBES, round(partitions * min(0.6, max(0.2, 60_000 / rows))))
+        return max(_LEAST_PROBES, round(partitions * min(0.4, max(0.2, 40_000 / rows))))
 
     # -- writing (under the writer's lock) ----------------------------------------------------------------------
 
@@ -233,13 +234,16 @@ class Store:
             self._flusher.flush()
             write_marker(self._root, self.version)
 
-    def maintain(self, grace: timedelta = GRACE) -> None:
+    def maintain(self, grace: timedelta = GRACE, *, settle: bool = False) -> None:
         """Compact, bring the indexes up to date, index the vectors once they are many, and drop old versions.
 
-        A search that is under way on a version older than `grace` looks again (see `_read`).
+        Args:
+            grace: how long old versions stay; a search that is under way on an older one looks again (see `_read`).
+            settle: train the partitions anew after a large addition. Vectors that came since the last training stand
+                in parts of their own, each of which is searched: three parts take twice the time of one.
         """
         with _engine_errors(self._root):
-            self._index_vectors()
+            self._index_vectors(1.1 if settle else 2.0)
             with warnings.catch_warnings():
                 warnings.filterwarnings("ignore", message="optimize", category=UserWarning)
                 self._table.optimize(cleanup_older_than=grace, delete_unverified=True)
@@ -266,21 +270,21 @@ class Store:
         self._table.create_index("tokens", config=_lexical_index(), replace=True)
         self._table.create_index("facets", config=_labels(), replace=True)
 
-    def _index_vectors(self) -> None:
-        """Train the partitions when there are enough vectors, and again when they are twice as many."""
+    def _index_vectors(self, growth: float) -> None:
+        """Train the partitions when there are enough vectors, and again when they are `growth` times as many."""
         from lancedb.index import IvfFlat
 
-        rows = self._table.count_rows()
-        trained = read_json(self._root / _TRAINED).get("rows", 0)
-        if rows >= _EXACT_BELOW and rows >= 2 * trained:
-            config = IvfFlat(distance_type="dot", num_partitions=_partitions(rows))
+        vectors = self._table.count_rows("vector IS NOT NULL")
+        trained = read_json(self._root / _TRAINED).get("vectors", 0)
+        if vectors >= _EXACT_BELOW and vectors >= growth * trained:
+            config = IvfFlat(distance_type="dot", num_partitions=_partitions(vectors))
             self._table.create_index("vector", config=config, replace=True)
-            write_whole(self._root / _TRAINED, json.dumps({"rows": rows}))
+            write_whole(self._root / _TRAINED, json.dumps({"vectors": vectors}))
 
 
-def _partitions(rows: int) -> int:
-    """Return how many partitions an index trained on so many rows is given."""
-    return max(1, rows // _ROWS_PER_PARTITION)
+def _partitions(vectors: int) -> int:
+    """Return how many partitions an index trained on so many vectors is given."""
+    return max(1, vectors // _VECTORS_PER_PARTITION)
 
 
 def _connect(root: Path) -> Any:

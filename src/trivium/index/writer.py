@@ -118,8 +118,9 @@ class Writer:
         self._commit()
         if not self._stop.is_set() and (self._wrote or self._index.store.uncovered()):
             with self._index.writing() as store:
+                large = self._rows >= _MAINTAIN_ROWS
                 # What the last compaction of a large addition leaves behind is several times what it keeps.
-                store.maintain(_NOW if self._rows >= _MAINTAIN_ROWS else GRACE)
+                store.maintain(_NOW if large else GRACE, settle=large)
             self._index.pending.clear()
 
     def _take(self) -> tuple[list[Cut | Record], bool]:
