@@ -312,7 +312,7 @@ def _compared(kept: Mapping[str, Mapping[str, Any] | None]) -> list[str]:
         "metrics. `contains` is the accuracy of PopQA's paper (Mallen et al. 2022, arXiv:2212.10511). The passages",
         "that answer are all stored here, which is the best case of retrieval; a longer answer has more room to hold",
         "the known one, so look at F1 too. The set names two pages as evidence, the subject's and the answer's own;",
-        "the second has no word of the question, so that recall is seldom above 0.50. The file read here asks for",
+        "no question drawn here names the second, and recall is 0.50 where only the first was found. The file asks for",
         "occupations and places of birth alone.",
         "",
         table(head, rows),
