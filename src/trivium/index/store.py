@@ -200,7 +200,7 @@ class Store:
                 self._kept = {"": version}
             self._kept[where] = int(self._table.count_rows(where))
         rows = max(1, int(self._table.count_rows()))
-        vectors = read_json(self._root / _TRAINED).get("vectors", rows)
+        vectors = max(1, int(read_json(self._root / _TRAINED).get("vectors", rows)))
         partitions = _partitions(vectors)
         if self._kept[where] < _FEW * rows:
             return 2 * partitions  # all, also where a kill came between training and its note
