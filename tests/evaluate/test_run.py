@@ -263,7 +263,7 @@ def test_a_full_disk_says_so_and_keeps_what_is_whole(tmp_path: Path, monkeypatch
         nonlocal count
         count += 1
         if count == 4:
-            self._file = Full(self._file)  # type: ignore[assignment]
+            self._journal._file = Full(self._journal._file)  # type: ignore[assignment]
         written(self, result)
 
     monkeypatch.setattr(Log, "append", append)

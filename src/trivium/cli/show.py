@@ -68,8 +68,9 @@ def show_answer(screen: Screen, answer: Answer) -> None:
     out.print(_marked(answer), soft_wrap=not out.is_terminal)
     if answer.citations:
         out.print()
+    said = " ".join(answer.text.split())
     for citation in answer.citations:
-        show_citation(screen, citation, quoted=citation.quote in answer.text)
+        show_citation(screen, citation, quoted=" ".join(citation.quote.split()) in said)
 
 
 def _marked(answer: Answer) -> Text:

@@ -20,13 +20,15 @@ from types import TracebackType
 from typing import Any, Self
 
 from trivium.codec import answer_of
-from trivium.errors import StoreFull, UsageError
+from trivium.errors import UsageError
 from trivium.evaluate.failure.kinds import Failure
 from trivium.index.durable import sync_folder
+from trivium.journal import Journal
 from trivium.types import Answer, Example, Gold
 
 RESULTS = "results.jsonl"
 _ID = re.compile(rb'\{"example": \{"id": ("(?:[^"\\]|\\.)*")')
+CURE = "Free some space or choose another folder, and run the command again: what was answered is kept."
 _FLUSH_SECONDS = 1.0
 """How often what was written is forced to the disk. A kill loses nothing; a power cut loses this much at most."""
 
@@ -134,12 +136,7 @@ class Log:
         self.unreadable = 0
         self._places: dict[str, tuple[int, int]] = {}
         self._superseded = 0
-        try:
-            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
-        except OSError as error:
-            raise _full(self.path, error) from error
-        self._file = os.fdopen(descriptor, "r+b", buffering=0)
-        self._end = 0
+        self._journal = Journal(self.path, CURE)
         self._flushed = time.monotonic()
 
     def __enter__(self) -> Self:
@@ -160,8 +157,6 @@ class Log:
         at = 0
         with open(self.path, "rb") as file:
             for line in file:
-                if not line.endswith(b"\n"):
-                    break
                 start, at = at, at + len(line)
                 try:
                     result = load_result(line)
@@ -170,8 +165,6 @@ class Log:
                     continue
                 self._note(result.example.id, start, len(line))
                 yield result
-        self._end = at
-        self._file.truncate(at)
 
     def append(self, result: Result) -> None:
         """Write one result. After it returns, a kill does not lose it.
@@ -181,26 +174,14 @@ class Log:
         """
         # An unpaired surrogate becomes the escape that JSON has for it.
         data = dump_result(result).encode("utf-8", "backslashreplace") + b"\n"
-        try:
-            # From the end of the last whole line: what an interrupt left of a torn one is overwritten.
-            self._file.seek(self._end)
-            self._file.truncate()
-            view = memoryview(data)
-            while view:
-                view = view[self._file.write(view) or 0 :]
-        except OSError as error:
-            raise _full(self.path, error) from error
-        self._note(result.example.id, self._end, len(data))
-        self._end += len(data)
+        start = self._journal.append(data, flush=False)
+        self._note(result.example.id, start, len(data))
         if time.monotonic() - self._flushed > _FLUSH_SECONDS:
             self.flush()
 
     def flush(self) -> None:
         """Force what was written to the disk."""
-        try:
-            os.fsync(self._file.fileno())
-        except OSError as error:
-            raise _full(self.path, error) from error
+        self._journal.flush()
         self._flushed = time.monotonic()
 
     def in_order(self, ids: Iterable[str]) -> Iterator[Result]:
@@ -231,19 +212,19 @@ class Log:
                     at += size
                 new.flush()
                 os.fsync(new.fileno())
-            self._file.close()
+            self._journal.close()
             os.replace(temporary, self.path)
             sync_folder(self.path.parent)
         except OSError as error:
-            raise _full(self.path, error) from error
-        self._file = open(self.path, "r+b", buffering=0)  # noqa: SIM115  closed by `close`
-        self._places, self._end, self._superseded, self.unreadable = places, at, 0, 0
+            raise self._journal.full(error) from error
+        self._journal = Journal(self.path, CURE)
+        self._places, self._superseded, self.unreadable = places, 0, 0
 
     def close(self) -> None:
         """Force what was written to the disk and close the file."""
-        if not self._file.closed:
+        if not self._journal.closed:
             self.flush()
-            self._file.close()
+            self._journal.close()
 
     def _note(self, key: str, start: int, size: int) -> None:
         self._superseded += key in self._places
@@ -298,10 +279,3 @@ def _id(line: bytes) -> str | None:
         return None
     key: str = json.loads(found[1])
     return key
-
-
-def _full(path: Path, error: OSError) -> StoreFull:
-    return StoreFull(
-        f"{path} cannot be written: {error.strerror or error}.",
-        "Free some space or choose another folder, and run the command again: what was answered is kept.",
-    )

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, Literal, cast
+from typing import Literal, cast
 
 from trivium.errors import StoreFull, UsageError
+from trivium.journal import Journal
 from trivium.tasks.questions import write_questions
 from trivium.types import Example
 
@@ -87,7 +87,7 @@ def review(
     order = [number for number, example in enumerate(examples) if example.id not in decided]
     history = [number for number, example in enumerate(examples) if example.id in decided]
     try:
-        with _opened(journal) as stream:
+        with Journal(journal, "Free some space.") as lines:
             while order:
                 number = order[0]
                 example = examples[number]
@@ -104,9 +104,7 @@ def review(
                     if (changed.question, changed.answers) == (example.question, example.answers):
                         continue  # nothing was edited: ask again
                     decision = Decision(example.id, choice, changed.question, changed.answers)
-                stream.write(_line(decision))
-                stream.flush()
-                os.fsync(stream.fileno())
+                lines.append(_line(decision))
                 decided[example.id] = decision
                 history.append(order.pop(0))
         return finish(examples, decided, Path(out) if out else reviewed_path(path))
@@ -157,16 +155,6 @@ def read_decisions(journal: Path) -> list[Decision]:
                 f"{journal}:{number} is no decision of a review.", "Mend the line, or move the file away to begin anew."
             ) from None
     return decisions
-
-
-@contextmanager
-def _opened(journal: Path) -> Iterator[IO[bytes]]:
-    """Open the journal to add to it; a last line that a kill left unfinished is cut off."""
-    with journal.open("a+b") as stream:
-        stream.seek(0)
-        whole = stream.read().rfind(b"\n") + 1
-        stream.truncate(whole)
-        yield stream
 
 
 def _line(decision: Decision) -> bytes:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from trivium.errors import ContextOverflow, StoreFull
+from trivium.errors import ContextOverflow
 from trivium.evaluate.abilities.values import CaseSet, Reader, Said, Trial
 from trivium.evaluate.pool import Pool
+from trivium.evaluate.results import CURE
+from trivium.journal import Journal
 from trivium.text.markers import without_markers
 from trivium.types import Answer
 
@@ -53,18 +54,14 @@ class Answers:
         self.path = folder / FILE
         self.asked = 0
         self.failed = 0
-        try:
-            self.said, end = _read(self.path)
-            self._file = self.path.open("ab", buffering=0)
-            self._file.truncate(end)
-        except OSError as error:
-            raise _full(self.path, error) from error
+        self._journal = Journal(self.path, CURE)
+        self.said = _read(self.path)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._file.close()
+        self._journal.close()
 
     def get(self, trial: Trial) -> Said | None:
         """Return what was said before, if it was asked before."""
@@ -85,14 +82,7 @@ class Answers:
             "error": said.error,
             "seconds": round(answer.seconds.total, 4) if answer else 0.0,
         }
-        data = json.dumps(line, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n"
-        try:
-            view = memoryview(data)
-            while view:
-                view = view[self._file.write(view) or 0 :]
-            os.fsync(self._file.fileno())
-        except OSError as error:
-            raise _full(self.path, error) from error
+        self._journal.append(json.dumps(line, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n")
         self.said[key(trial)] = said
         self.asked += 1
 
@@ -160,26 +150,14 @@ def trials_of(cases: CaseSet, passages: Iterable[tuple[str, ...]], stage: str) -
     ]
 
 
-def _read(path: Path) -> tuple[dict[str, Said], int]:
-    """Return the answers of a file, and where its last whole line ends; a line that is no answer is passed over."""
+def _read(path: Path) -> dict[str, Said]:
+    """Return the answers of a file; a line that is no answer is passed over."""
     said: dict[str, Said] = {}
-    end = 0
-    if path.exists():
-        with path.open("rb") as file:
-            for line in file:
-                if not line.endswith(b"\n"):
-                    break
-                end += len(line)
-                try:
-                    found = json.loads(line)
-                    said[found["key"]] = Said(found["text"], found["refused"], found["error"])
-                except (ValueError, KeyError, TypeError):
-                    continue
-    return said, end
-
-
-def _full(path: Path, error: OSError) -> StoreFull:
-    return StoreFull(
-        f"{path} cannot be written: {error.strerror or error}.",
-        "Free some space or choose another folder, and run the command again: what was answered is kept.",
-    )
+    with path.open("rb") as file:
+        for line in file:
+            try:
+                found = json.loads(line)
+                said[found["key"]] = Said(found["text"], found["refused"], found["error"])
+            except (ValueError, KeyError, TypeError):
+                continue
+    return said

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from trivium.errors import StoreFull, UnknownName, UsageError
+from trivium.journal import Journal
 from trivium.models.base import Chat
 from trivium.tasks.leak import same
 from trivium.tasks.questions import line_of, read_jsonl
@@ -30,6 +31,7 @@ from trivium.types import Document, Example, Gold
 TRIES = 20
 """Pieces of material that are tried for each question wanted, before a kind is given up."""
 KEPT = "kept"
+_CURE = "Free some space, or name another file."
 _FORM = 1
 
 
@@ -196,17 +198,19 @@ class _Attempts:
     def __init__(self, path: Path, settings: Mapping[str, object]) -> None:
         self.log = path.with_name(f"{path.name}.attempts.jsonl")
         self.outcomes: dict[str, dict[str, str]] = {name: {} for name in KINDS}
-        _mend(path)
-        _mend(self.log)
+        if _size(path) and not _size(self.log):  # before anything is cut off its end: it may be the user's own
+            raise UsageError(
+                f"{path} holds questions that were not made here ({self.log.name} is missing).", "Name another file."
+            )
+        self._rows = Journal(path, _CURE)
+        self._lines = Journal(self.log, _CURE)
         self._begin(path, settings)
-        examples = list(read_jsonl(path)) if path.exists() and path.stat().st_size else []
+        examples = list(read_jsonl(path)) if _size(path) else []
         self.questions = {same(example.question) for example in examples}
         for example in examples:  # of a run that ended between the two files
             kind = example.id.partition("-")[0]
             if kind in self.outcomes:
                 self.outcomes[kind][example.id] = KEPT
-        self._rows = path.open("ab")
-        self._lines = self.log.open("ab")
 
     @classmethod
     @contextmanager
@@ -228,7 +232,7 @@ class _Attempts:
             raise UsageError(f"Another run is writing {path}.", "Wait for it, or name another file.") from None
         except OSError as error:
             lock.release()
-            raise _full(path, error) from error
+            raise StoreFull(f"{path} cannot be written: {error.strerror or error}.", _CURE) from error
         except BaseException:
             lock.release()
             raise
@@ -240,14 +244,9 @@ class _Attempts:
             lock.release()
 
     def _begin(self, path: Path, settings: Mapping[str, object]) -> None:
-        lines = self.log.read_text("utf-8").splitlines() if self.log.exists() else []
+        lines = self.log.read_text("utf-8").splitlines()
         if not lines:
-            if path.exists() and path.stat().st_size:
-                raise UsageError(
-                    f"{path} holds questions that were not made here ({self.log.name} is missing).",
-                    "Name another file.",
-                )
-            self.log.write_text(json.dumps({"settings": settings}) + "\n", "utf-8")
+            self._lines.append((json.dumps({"settings": settings}) + "\n").encode())
             return
         begun = json.loads(lines[0]).get("settings")
         if begun != settings:
@@ -271,7 +270,7 @@ class _Attempts:
     def keep(self, kind: str, id: str, example: Example) -> None:
         """Write a question, and then that it is there."""
         self.questions.add(same(example.question))
-        _append(self._rows, line_of(example))
+        self._rows.append(line_of(example))
         self._note(kind, id, KEPT)
 
     def drop(self, kind: str, id: str, reason: str) -> None:
@@ -280,27 +279,8 @@ class _Attempts:
 
     def _note(self, kind: str, id: str, outcome: str) -> None:
         self.outcomes[kind][id] = outcome
-        _append(self._lines, (json.dumps({"kind": kind, "id": id, "outcome": outcome}) + "\n").encode())
+        self._lines.append((json.dumps({"kind": kind, "id": id, "outcome": outcome}) + "\n").encode())
 
 
-def _append(stream: Any, line: bytes) -> None:
-    try:
-        stream.write(line)
-        stream.flush()
-        os.fsync(stream.fileno())
-    except OSError as error:
-        raise _full(stream.name, error) from error
-
-
-def _full(path: object, error: OSError) -> StoreFull:
-    return StoreFull(f"{path} cannot be written: {error.strerror or error}.", "Free some space, or name another file.")
-
-
-def _mend(path: Path) -> None:
-    """Cut off a last line that a kill left without its end."""
-    if not path.exists():
-        return
-    with path.open("r+b") as stream:
-        data = stream.read()
-        if data and not data.endswith(b"\n"):
-            stream.truncate(data.rfind(b"\n") + 1)
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
