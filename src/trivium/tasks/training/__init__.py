@@ -1,0 +1,1 @@
+"""Training sets: their values, readers that tell a file by its content, cleaning, splits and augmentation."""
