@@ -3,7 +3,8 @@
 TriviumError
 ├── UsageError             the caller asked for something that cannot be (exit status 2)
 │   ├── UnknownName        a name outside the allowed set, which the message lists
-│   └── FilterError        a filter expression that does not parse
+│   ├── FilterError        a filter expression that does not parse
+│   └── NotMergeable       an adapter that cannot become part of the weights
 ├── MissingExtra           an optional dependency is not installed; carries the install line
 ├── DocumentError          one file could not be read; carries `source` and `reason`
 ├── ModelError             a model could not be had or could not answer
@@ -16,6 +17,7 @@ TriviumError
     ├── StoreNotFound      there is no knowledge base at this place
     ├── StoreVersion       written by a newer or older Trivium
     ├── StoreBusy          another process holds the writer's lock for too long
+    ├── Overtaken          the commit that was being read is gone: look again
     └── StoreFull          no space left, or the folder cannot be written
 """
 
@@ -56,6 +58,10 @@ class UnknownName(UsageError):
 
 class FilterError(UsageError):
     """A filter expression that does not parse."""
+
+
+class NotMergeable(UsageError):
+    """An adapter that cannot become part of the base model's weights."""
 
 
 class MissingExtra(TriviumError):
@@ -131,6 +137,10 @@ class StoreVersion(StoreError):
 
 class StoreBusy(StoreError):
     """Another process holds the writer's lock for too long."""
+
+
+class Overtaken(StoreError):
+    """The commit that was being read has been taken off the disk meanwhile: look again."""
 
 
 class StoreFull(StoreError):
