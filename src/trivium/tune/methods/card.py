@@ -1,0 +1,58 @@
+"""`adapter.json`: what an adapter is and what base it belongs to, beside its weights."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from trivium.errors import UsageError
+from trivium.tune.methods.base import Attached
+from trivium.version import __version__
+
+CARD = "adapter.json"
+WEIGHTS = "adapter.safetensors"
+_SHAPE = ("model_type", "hidden_size", "num_hidden_layers", "vocab_size")
+
+
+def describe(model: Any) -> dict[str, Any]:
+    """What of a base's configuration an adapter depends on."""
+    return {key: getattr(model.config, key, None) for key in _SHAPE}
+
+
+def write(folder: Path, attached: Attached) -> None:
+    """Write the card of the active adapter."""
+    trained = sum(parameter.numel() for parameter in attached.trained().values())
+    card = {
+        "trivium": __version__,
+        "method": attached.method.name,
+        "settings": dict(attached.settings),
+        "task": attached.task,
+        "base": describe(attached.model),
+        "trained": trained,
+    }
+    (folder / CARD).write_text(json.dumps(card, indent=2) + "\n", "utf-8")
+
+
+def read(folder: Path, model: Any) -> Mapping[str, Any]:
+    """Read a card, and check that the adapter was made on a base of this shape.
+
+    Raises:
+        UsageError: there is no adapter in `folder`, or it belongs to another base.
+    """
+    path = folder / CARD
+    try:
+        card: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise UsageError(f"There is no adapter in {folder}.", f"Give a folder that holds {CARD}.") from None
+    except ValueError as error:
+        raise UsageError(f"{path} is not JSON: {error}.", "Train the adapter again, or copy it again.") from None
+    here = describe(model)
+    for key, value in card["base"].items():
+        if here[key] != value:
+            raise UsageError(
+                f"The adapter in {folder} was made on a base with {key} {value}, and this one has {here[key]}.",
+                "Load it onto the model that it was trained on.",
+            )
+    return card

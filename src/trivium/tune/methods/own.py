@@ -1,0 +1,308 @@
+"""Adapters of Trivium's own: modules beside the base, joined to it by hooks, and values of the base's own parameters.
+
+The base keeps its class and its parameters' names. What is added lies under `trivium_adapters.<name>`, so several
+adapters stand on one base, and a switch turns hooks on and off and copies the values of the task's head.
+"""
+
+from __future__ import annotations
+
+import importlib
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from trivium.errors import NotMergeable, UnknownName, UsageError
+from trivium.tune.methods import card
+from trivium.tune.methods.architecture import Base, Place, take_apart
+from trivium.tune.methods.base import Method, Settings
+
+SHELF = "trivium_adapters"
+_ADDED, _CHANGED = "added.", "changed."  # in the saved file: new modules, values of the base's parameters
+
+Change = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+"""From a module's first input and its output, (…, d) each, to the output that goes on."""
+
+
+class Adapter(nn.Module):  # type: ignore[misc]
+    """What one method adds to one base: its modules, its hooks, and the base's parameters that it trains."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.parts = nn.ModuleDict()
+        self.on = False
+        self.selected: tuple[str, ...] = ()
+        self.handles: list[Any] = []
+        self.turns: list[tuple[Callable[[], None], Callable[[], None]]] = []
+        self.penalties: list[Callable[[], torch.Tensor]] = []
+
+    def part(self, name: str, module: nn.Module) -> Any:
+        """Keep a trained module under a name, and return it."""
+        self.parts[name.replace(".", "/")] = module
+        return module
+
+    def after(self, place: Place, change: Change) -> None:
+        """Change what a module of the base gives."""
+        self.across(place, place, change)
+
+    def across(self, entry: Place, exit: Place, change: Change) -> None:
+        """Change what `exit` gives, knowing what came into `entry`, which runs before it or is the same."""
+
+        def hook(module: Any, args: tuple[Any, ...], output: torch.Tensor) -> torch.Tensor:
+            return change(args[0] if args else output, output) if self.on else output
+
+        if entry.module is exit.module:
+            self.handles.append(exit.module.register_forward_hook(hook))
+            return
+        came: list[torch.Tensor] = []
+
+        def remember(module: Any, args: tuple[Any, ...]) -> None:
+            if self.on:
+                came[:] = [args[0]]
+
+        def late(module: Any, args: tuple[Any, ...], output: torch.Tensor) -> torch.Tensor:
+            return change(came.pop(), output) if self.on else output
+
+        self.handles.append(entry.module.register_forward_pre_hook(remember))
+        self.handles.append(exit.module.register_forward_hook(late))
+
+    def around(self, module: Any, before: Callable[..., Any] | None, after: Callable[..., Any] | None) -> None:
+        """Change a module's arguments `before(args, kwargs) -> (args, kwargs)`, and its output `after(output)`."""
+
+        def enter(module: Any, args: Any, kwargs: Any) -> Any:
+            return before(args, kwargs) if self.on and before else None
+
+        def leave(module: Any, args: Any, output: Any) -> Any:
+            return after(output) if self.on and after else output
+
+        if before:
+            self.handles.append(module.register_forward_pre_hook(enter, with_kwargs=True))
+        if after:
+            self.handles.append(module.register_forward_hook(leave))
+
+
+@dataclass
+class _Entry:
+    method: Method
+    settings: Settings
+    task: str
+    adapter: Adapter
+    formula: int
+    values: dict[str, torch.Tensor] = field(default_factory=dict)  # of the base's parameters, while it is not active
+
+
+class Own:
+    """Adapters of our own on a model; see `Attached`."""
+
+    def __init__(self, base: Base) -> None:
+        self._base = base
+        self.model = base.model
+        self._entries: dict[str, _Entry] = {}
+        self._active: str | None = None
+        self._last = ""
+        self._original: dict[str, torch.Tensor] = {}
+        for parameter in self.model.parameters():
+            parameter.requires_grad_(False)
+        if not hasattr(self.model, SHELF):
+            self.model.add_module(SHELF, nn.ModuleDict())
+
+    @property
+    def method(self) -> Method:
+        """The active adapter's method."""
+        return self._entry().method
+
+    @property
+    def settings(self) -> Settings:
+        """The active adapter's settings."""
+        return self._entry().settings
+
+    @property
+    def task(self) -> str:
+        """The active adapter's task."""
+        return self._entry().task
+
+    def trained(self) -> dict[str, Any]:
+        """See `Attached.trained`."""
+        return {name: parameter for name, parameter in self.model.named_parameters() if parameter.requires_grad}
+
+    def formula(self) -> int:
+        """See `Attached.formula`; each method's file has its own."""
+        return self._entry().formula
+
+    def on_step(self, step: int, total: int) -> None:
+        """Nothing moves between steps."""
+
+    def penalty(self) -> Any:
+        """See `Attached.penalty`."""
+        return sum((term() for term in self._entry().adapter.penalties), start=0.0)
+
+    def install(self, method: Method, settings: Settings, task: str, name: str) -> Adapter:
+        """Build an adapter of `method` under `name`, switched off."""
+        if not re.fullmatch(r"\w+", name):
+            raise UsageError(f"{name!r} cannot name an adapter.", "Use letters, digits and underscores.")
+        if name in self._entries:
+            raise UsageError(f"There is an adapter named {name!r} already.", "Give this one another name.")
+        adapter = Adapter()
+        count = _file(method).install(adapter, self._base, settings)
+        heads = [f"{head.name}.{part}" for head in self._base.heads() for part, _ in head.module.named_parameters()]
+        beyond = [head for head in heads if head not in set(adapter.selected)]
+        adapter.selected = (*adapter.selected, *beyond)
+        count += sum(self.model.get_parameter(head).numel() for head in beyond)
+        near = next(self.model.parameters())
+        adapter.to(near.device)
+        getattr(self.model, SHELF)[name] = adapter
+        if method.switchable:
+            for key in adapter.selected:
+                self._original.setdefault(key, self.model.get_parameter(key).detach().clone())
+        self._entries[name] = _Entry(method, settings, task, adapter, count)
+        return adapter
+
+    def save(self, folder: Path) -> None:
+        """See `Attached.save`."""
+        entry = self._entry()
+        folder.mkdir(parents=True, exist_ok=True)
+        state = {_ADDED + key: value for key, value in entry.adapter.state_dict().items()}
+        state |= {_CHANGED + key: self.model.get_parameter(key) for key in entry.adapter.selected}
+        save_file({key: value.detach().contiguous() for key, value in state.items()}, folder / card.WEIGHTS)
+        if hasattr(_file(entry.method), "export"):
+            _file(entry.method).export(entry.adapter, self._base, entry.task, folder)
+        card.write(folder, self)
+
+    def add(self, folder: Path, name: str) -> None:
+        """See `Attached.add`. It may be of any method of our own that can be switched."""
+        from trivium.tune.methods import METHODS
+
+        said = card.read(folder, self.model)
+        method = METHODS[said["method"]]
+        if method.carrier != "own" or not (method.switchable and self._entries["default"].method.switchable):
+            raise UsageError(
+                f"An adapter made by {said['method']} cannot stand beside one made by {self.method.name}.",
+                "Load it onto a base of its own.",
+            )
+        self.install(method, said["settings"], said["task"], name)
+        self._read(folder, name)
+
+    def names(self) -> tuple[str, ...]:
+        """See `Attached.names`."""
+        return tuple(self._entries)
+
+    def switch(self, name: str | None) -> None:
+        """See `Attached.switch`."""
+        if name is not None and name not in self._entries:
+            raise UnknownName("adapter", name, self._entries)
+        if name == self._active:
+            return
+        if self._active is not None:
+            self._leave(self._entries[self._active])
+        self._active = name
+        if name is not None:
+            self._last = name
+            self._enter(self._entries[name])
+
+    def merge(self) -> Any:
+        """See `Attached.merge`. Every other adapter leaves the model too."""
+        entry = self._entry()
+        if not entry.method.mergeable:
+            raise NotMergeable(
+                f"{entry.method.title} cannot be merged: it adds what no weight of the base can hold.",
+                "Keep the adapter beside the base, or train lora, which merges.",
+            )
+        if hasattr(_file(entry.method), "merge"):
+            with torch.no_grad():
+                _file(entry.method).merge(entry.adapter, self._base)
+        for each in self._entries.values():
+            if each.adapter.on:
+                for _, leave in each.adapter.turns:
+                    leave()
+            for handle in each.adapter.handles:
+                handle.remove()
+        delattr(self.model, SHELF)
+        for parameter in self.model.parameters():
+            parameter.requires_grad_(True)
+        return self.model
+
+    def _entry(self) -> _Entry:
+        return self._entries[self._last]
+
+    def _read(self, folder: Path, name: str) -> None:
+        entry = self._entries[name]
+        state = load_file(folder / card.WEIGHTS)
+        entry.adapter.load_state_dict(_under(state, _ADDED))
+        entry.values = _under(state, _CHANGED)
+
+    def _enter(self, entry: _Entry) -> None:
+        with torch.no_grad():
+            for key, value in entry.values.items():
+                self.model.get_parameter(key).copy_(value)
+        entry.values = {}
+        entry.adapter.on = True
+        for enter, _ in entry.adapter.turns:
+            enter()
+        self._train(entry, True)
+
+    def _leave(self, entry: _Entry) -> None:
+        if not entry.method.switchable:
+            raise UsageError(
+                f"{entry.method.title} changes the base's own weights, and the base is not kept.",
+                "Load the base again.",
+            )
+        with torch.no_grad():
+            for key in entry.adapter.selected:
+                parameter = self.model.get_parameter(key)
+                entry.values[key] = parameter.detach().clone()
+                parameter.copy_(self._original[key])
+        entry.adapter.on = False
+        for _, leave in entry.adapter.turns:
+            leave()
+        self._train(entry, False)
+
+    def _train(self, entry: _Entry, on: bool) -> None:
+        for parameter in _trainable(entry.adapter):
+            parameter.requires_grad_(on)
+        for key in entry.adapter.selected:
+            self.model.get_parameter(key).requires_grad_(on)
+
+
+def attach(model: Any, method: Method, settings: Settings, task: str) -> Own:
+    """Put an adapter of our own on `model`; see `trivium.tune.methods.attach`."""
+    own = Own(take_apart(model))
+    own.install(method, settings, task, "default")
+    own.switch("default")
+    return own
+
+
+def load(model: Any, method: Method, folder: Path, said: dict[str, Any]) -> Own:
+    """Put a saved adapter on `model`."""
+    own = Own(take_apart(model))
+    own.install(method, said["settings"], said["task"], "default")
+    own._read(folder, "default")
+    own.switch("default")
+    return own
+
+
+def fixed(module: Any) -> Any:
+    """Mark a module of an adapter as not trained."""
+    for parameter in module.parameters():
+        parameter.trivium_fixed = True
+    return module
+
+
+def _trainable(adapter: Adapter) -> Iterable[Any]:
+    for parameter in adapter.parameters():
+        if getattr(parameter, "trivium_fixed", False):
+            parameter.requires_grad_(False)
+        else:
+            yield parameter
+
+
+def _file(method: Method) -> Any:
+    return importlib.import_module(f"trivium.tune.methods.{method.name}")
+
+
+def _under(state: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
+    return {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
