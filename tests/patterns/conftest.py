@@ -32,6 +32,10 @@ class Watched:
         self._kb = kb
         self.calls: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = []
 
+    def snapshot(self) -> Watched:
+        self._kb = self._kb.snapshot()
+        return self
+
     def __getattr__(self, name: str) -> Any:
         value = getattr(self._kb, name)
         if not callable(value) or name == "embedder":

@@ -95,8 +95,8 @@ def test_every_call_to_the_index_says_who_asks(
     index = watched()
     question = "What is the secret price of the X-200 printer for Ada?"
     answer, chat = answered(pattern, index, repeat, question=question, principals=principals, where='kind != "x"')
-    # Vectors are asked for by the ids of hits, and the number of chunks says nothing of any of them.
-    asked = [call for call in index.calls if call[0] not in ("vectors", "size")]
+    # Vectors and chunks are asked for of hits, and the number of chunks says nothing of any of them.
+    asked = [call for call in index.calls if call[0] not in ("vectors", "whole", "size")]
     assert {"dense"} <= {name for name, _, _ in asked}
     for name, _, kwargs in asked:
         assert kwargs["principals"] == principals, name

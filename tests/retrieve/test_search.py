@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,9 @@ from hypothesis import strategies as st
 
 import trivium
 from trivium.api import KnowledgeBase
-from trivium.errors import FilterError, UnknownName, UsageError
+from trivium.errors import FilterError, Overtaken, UnknownName, UsageError
+from trivium.index.rows import bare_chunk
+from trivium.index.store import Store
 from trivium.models.fake import FakeEmbedder
 from trivium.retrieve.search import QUESTION_LIMIT, clean_question, search
 from trivium.types import Chunk, Document, Hit
@@ -42,7 +45,11 @@ class Recorder:
         self.calls: list[tuple[str, dict[str, Any]]] = []
 
     def hit(self, id: str, arm: str, score: float) -> Hit:
-        return Hit(Chunk(id, "d", "s", id, 0, len(id)), score, (arm,), {arm: score})
+        vector = self.embedder.embed_query("warranty") * np.float32(0.5)
+        chunk = Chunk(id, "d", "s", id, 0, len(id))
+        if arm == "lexical":
+            chunk = replace(bare_chunk(0, vector), id=id, text=id)
+        return Hit(chunk, score, (arm,), {arm: score})
 
     def dense(self, vector: np.ndarray, **kwargs: Any) -> list[Hit]:
         self.calls.append(("dense", kwargs))
@@ -55,6 +62,12 @@ class Recorder:
     def vectors(self, ids: Sequence[str]) -> dict[str, np.ndarray]:
         self.calls.append(("vectors", {"ids": list(ids)}))
         return {id: self.embedder.embed_query("warranty") * np.float32(0.5) for id in ids}
+
+    def snapshot(self) -> Recorder:
+        return self
+
+    def whole(self, hits: Sequence[Hit]) -> list[Hit]:
+        return list(hits)
 
 
 def names(index: Recorder) -> list[str]:
@@ -152,6 +165,49 @@ def test_a_question_is_cleaned() -> None:
     assert len(long) <= QUESTION_LIMIT
     assert long.startswith("begin")
     assert long.endswith("end")
+
+
+def test_chunks_of_another_commit_than_the_searched_one_are_never_fetched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kb = trivium.open(tmp_path / "kb", embedder=FakeEmbedder())
+    kb.add([Document("a.txt", "The warranty lasts 24 months.")])
+    view = kb.snapshot()
+    hits = view.lexical("warranty", n=9, bare=True)
+    assert [hit.chunk.text for hit in hits] == [""]
+    assert [hit.chunk.text for hit in view.whole(hits)] == ["The warranty lasts 24 months."]
+    with pytest.raises(Overtaken):
+        kb.whole(hits)  # no snapshot: what stands at these places may change
+    view.store.overtaken = True
+    with pytest.raises(Overtaken):
+        view.whole(hits)
+
+    take = Store.take
+    taken: list[int] = []
+
+    def overtaken_once(store: Store, *given: Any) -> Any:
+        taken.append(store.version)
+        if len(taken) == 1:  # a purge takes away what is being read
+            kb.add([Document("b.txt", "The warranty of the other one lasts 12 months.")])
+            store.overtaken = True
+        return take(store, *given)
+
+    monkeypatch.setattr(Store, "take", overtaken_once)
+    assert {hit.chunk.source for hit in search(kb.snapshot(), "warranty")} == {"a.txt", "b.txt"}
+    assert taken[0] < taken[1]
+
+
+def test_a_snapshot_is_shared_until_the_next_commit(tmp_path: Path) -> None:
+    kb = trivium.open(tmp_path / "kb", embedder=FakeEmbedder())
+    kb.add([Document("a.txt", "The warranty lasts 24 months.")])
+    first = kb.snapshot()
+    assert kb.snapshot() is first
+    assert first.snapshot() is first
+    trivium.open(tmp_path / "kb", embedder=FakeEmbedder()).add([Document("b.txt", "The warranty is new.")])
+    assert {hit.chunk.source for hit in search(first, "warranty")} == {"a.txt"}
+    second = kb.snapshot()
+    assert second is not first
+    assert {hit.chunk.source for hit in search(second, "warranty")} == {"a.txt", "b.txt"}
 
 
 def test_both_arms_of_a_real_index(kb: KnowledgeBase) -> None:

@@ -25,14 +25,13 @@ if TYPE_CHECKING:
 
     from trivium.models.base import Vectors
 
+# Each column of a hit costs a search 0.2 ms: document and ordinal are read from the id.
 CHUNK_COLUMNS = [
     "id",
-    "document_id",
     "source",
     "text",
     "start",
     "end",
-    "ordinal",
     "page",
     "headings",
     "parent_start",
@@ -79,6 +78,22 @@ class Whole:
     chunks: Sequence[Chunk]
     tokens: Sequence[str]
     vectors: Vectors = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class BareChunk(Chunk):
+    """A chunk that a search has found and not fetched: it has no text, and its id stands for its place.
+
+    `place` is where it stands in the snapshot that was searched; `vector` (d,) is there where it was asked for.
+    """
+
+    place: int = -1
+    vector: Vectors | None = field(default=None, repr=False, compare=False)
+
+
+def bare_chunk(place: int, vector: Vectors | None = None) -> BareChunk:
+    """Return the chunk at a place of a snapshot, whose columns are still to be fetched."""
+    return BareChunk(f"at {place}", "", "", "", 0, 0, place=place, vector=vector)
 
 
 @cache
@@ -240,14 +255,15 @@ def load_record(text: str) -> Record:
 def load_chunk(row: Mapping[str, Any]) -> Chunk:
     """Return the chunk of a row that has `CHUNK_COLUMNS`."""
     parent = (row["parent_start"], row["parent_end"]) if row["parent_start"] is not None else None
+    document_id, _, ordinal = row["id"].rpartition(":")
     return Chunk(
         id=row["id"],
-        document_id=row["document_id"],
+        document_id=document_id,
         source=row["source"],
         text=row["text"],
         start=row["start"],
         end=row["end"],
-        ordinal=row["ordinal"],
+        ordinal=int(ordinal),
         page=row["page"],
         headings=tuple(row["headings"] or ()),
         parent=parent,

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
 
-from trivium.errors import StoreError, StoreFull
+from trivium.errors import Overtaken, StoreError, StoreFull
 from trivium.index.durable import Flusher, boot_id, read_json, read_marker, write_marker, write_whole
 from trivium.index.rows import CHUNK_COLUMNS, schema
 from trivium.index.where import Among, And, HasAny, Not, Number, Or, Where
@@ -47,6 +47,8 @@ _METADATA_CACHE = 1 << 28
 _READ_AGAIN = 3
 GRACE = timedelta(minutes=1)
 """How long the files of an old version stay, for searches under way."""
+PLACE = "_rowid"
+"""Where a row stands in one commit: a later one may hold another row there."""
 _TRAINED = "vectors.json"
 
 
@@ -58,6 +60,8 @@ class Store:
         self._database = database
         self._table = table
         self.overtaken = False
+        self._fixed: int | None = None  # the version that a snapshot reads
+        self._view: Store | None = None  # the last snapshot taken
         self._kept: dict[str, int] = {}  # rows that a condition keeps, of the version under ""
         self._flusher = Flusher(root / f"{_TABLE}.lance")
         self.dimension: int = table.schema.field("vector").type.list_size
@@ -104,18 +108,26 @@ class Store:
     @property
     def version(self) -> int:
         """A number that grows with every commit of any process."""
-        return int(self._table.version)
+        return int(self._table.version) if self._fixed is None or self.overtaken else self._fixed
 
     def snapshot(self) -> Store:
         """Return this store as its latest commit left it: what is read from it belongs together, whoever writes.
 
-        Where a purge deletes the old files under it, it goes on with the latest commit and says so: `overtaken`.
+        Where a purge deletes the old files under it, it goes on with the latest commit and says so: `overtaken`. As
+        long as nothing is committed, the same snapshot is returned; threads may share it.
         """
+        if self._fixed is not None and not self.overtaken:
+            return self
+        view = self._view
+        if view is not None and not view.overtaken and view.version == self.version:
+            return view
         with _engine_errors(self._root):
             table = self._database.open_table(_TABLE)
-            table.checkout(table.version)
+            version = int(table.version)
+            table.checkout(version)
         view = Store(self._root, self._database, table)
-        view._kept = self._kept
+        view._fixed = version
+        self._view = view
         return view
 
     # -- reading ------------------------------------------------------------------------------------------------
@@ -147,30 +159,56 @@ class Store:
         with _engine_errors(self._root):
             yield from self._table.search().where(_sql(where)).to_batches()
 
-    def dense(self, vector: Vectors, n: int, where: Where) -> list[tuple[dict[str, Any], float]]:
-        """Return the n chunk rows of highest cosine to `vector` (d,), with it, best first."""
+    def dense(
+        self, vector: Vectors, n: int, where: Where, columns: Sequence[str] = CHUNK_COLUMNS
+    ) -> list[tuple[dict[str, Any], float]]:
+        """Return the n chunk rows of highest cosine to `vector` (d,), with it, best first.
+
+        A row has the named columns and its `PLACE`. Columns cost more than the search itself: where most of the rows
+        will not be needed, name none, and `take` those that are.
+        """
         sql = _sql(where)
 
         def search() -> Any:
             query = self._table.search(np.asarray(vector, dtype=np.float32), vector_column_name="vector")
             query = query.distance_type("dot").where(sql, prefilter=True).nprobes(self._probes(sql))
-            return query.select([*CHUNK_COLUMNS, "_distance"]).limit(n).to_arrow()
+            return query.select([*columns, "_distance"]).with_row_id(True).limit(n).to_arrow()
 
-        found = self._read(search).to_pylist()
+        found = _dicts(self._read(search))
         return [(row, 1.0 - row.pop("_distance")) for row in found]
 
-    def lexical(self, tokens: Sequence[str], n: int, where: Where) -> list[tuple[dict[str, Any], float]]:
-        """Return the n chunk rows of highest BM25 score for the tokens, with it, best first."""
+    def lexical(
+        self, tokens: Sequence[str], n: int, where: Where, columns: Sequence[str] = CHUNK_COLUMNS
+    ) -> list[tuple[dict[str, Any], float]]:
+        """Return the n chunk rows of highest BM25 score for the tokens, with it, best first; columns as in `dense`."""
         if not tokens:
             return []
 
         def search() -> Any:
             query = self._table.search(" ".join(tokens), query_type="fts", fts_columns="tokens")
             query = query.where(_sql(where), prefilter=True)
-            return query.select([*CHUNK_COLUMNS, "_score"]).limit(n).to_arrow()
+            return query.select([*columns, "_score"]).with_row_id(True).limit(n).to_arrow()
 
-        found = self._read(search).to_pylist()
+        found = _dicts(self._read(search))
         return [(row, float(row.pop("_score"))) for row in found]
+
+    def take(self, places: Sequence[int], columns: Sequence[str] = CHUNK_COLUMNS) -> list[dict[str, Any]]:
+        """Return the rows at these places, in this order, each of which a search of this very snapshot has found.
+
+        Raises:
+            Overtaken: this is no snapshot (any more); in another commit other rows may stand there, and an asker may
+                not be allowed to read them.
+        """
+        if not places:
+            return []
+
+        def fetch() -> Any:
+            if self._fixed is None or self.overtaken:
+                raise Overtaken(f"The knowledge base {self._root} changed during a search.", "Search again.")
+            return self._table.take_row_ids(list(places)).select(list(columns)).with_row_id().to_arrow()
+
+        found = {row.pop(PLACE): row for row in _dicts(self._read(fetch))}
+        return [found[place] for place in places]
 
     def _read(self, action: Callable[[], _T]) -> _T:
         """Run a read; again where the removal of old files overtook it between looking and reading."""
@@ -192,19 +230,21 @@ class Store:
         40 held all. A filter that keeps few rows leaves gaps in that, and makes a search of all partitions cheap: so
         all are searched.
         """
-        version = self.version
-        if self._kept.get("") != version:
-            self._kept = {"": version}
-        if where not in self._kept:
-            if len(self._kept) > _MOST_KEPT:
-                self._kept = {"": version}
-            self._kept[where] = int(self._table.count_rows(where))
-        rows = max(1, int(self._table.count_rows()))
+        kept, rows = self._count_kept(where), max(1, self._count_kept("true"))
         vectors = max(1, int(read_json(self._root / _TRAINED).get("vectors", rows)))
         partitions = _partitions(vectors)
-        if self._kept[where] < _FEW * rows:
+        if kept < _FEW * rows:
             return 2 * partitions  # all, also where a kill came between training and its note
         return max(_LEAST_PROBES, round(partitions * min(0.5, max(0.2, 50_000 / vectors))))
+
+    def _count_kept(self, where: str) -> int:
+        """Return how many rows a condition keeps, counted once a version."""
+        kept, version = self._kept, self.version
+        if kept.get("") != version or len(kept) > _MOST_KEPT:
+            kept = self._kept = {"": version}
+        if where not in kept:
+            kept[where] = int(self._table.count_rows(where))
+        return kept[where]
 
     # -- writing (under the writer's lock) ----------------------------------------------------------------------
 
@@ -281,6 +321,15 @@ class Store:
             config = IvfFlat(distance_type="dot", num_partitions=_partitions(vectors))
             self._table.create_index("vector", config=config, replace=True)
             write_whole(self._root / _TRAINED, json.dumps({"vectors": vectors}))
+
+
+def _dicts(table: pa.Table) -> list[dict[str, Any]]:
+    """Return the rows of an Arrow table; vectors as arrays, of which lists of Python's numbers are a slow form."""
+    vectors = table.column("vector") if "vector" in table.column_names else None
+    rows: list[dict[str, Any]] = (table if vectors is None else table.drop_columns(["vector"])).to_pylist()
+    for row, vector in zip(rows, vectors if vectors is not None else (), strict=False):
+        row["vector"] = vector.values.to_numpy() if vector.is_valid else None
+    return rows
 
 
 def _partitions(vectors: int) -> int:

@@ -12,7 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from trivium.errors import UnknownName, UsageError
+from trivium.errors import Overtaken, UnknownName, UsageError
+from trivium.index.rows import BareChunk
 from trivium.models.base import Vectors
 from trivium.retrieve.diversify import mmr
 from trivium.retrieve.fuse import reciprocal_rank_fusion, weighted_score_fusion
@@ -137,37 +138,33 @@ def _found(
     if mode == "dense":
         vector = index.embedder.embed_query(question)
         return index.dense(vector, n=k, where=where, principals=principals)
-    arms = _both_arms(index, question, max(DEPTH, 2 * k), where, principals, complete=fusion == "weighted")
-    return FUSIONS[fusion](arms, weights=WEIGHTS if weights is None else weights)[:k]
+    while True:
+        index = index.snapshot()  # both arms, and the chunks of what they found, from one commit
+        try:
+            arms = _both_arms(index, question, max(DEPTH, 2 * k), where, principals)
+            return index.whole(FUSIONS[fusion](arms, weights=WEIGHTS if weights is None else weights)[:k])
+        except Overtaken:
+            continue
 
 
 def _both_arms(
-    index: Index,
-    question: str,
-    n: int,
-    where: str | Where | None,
-    principals: Sequence[str] | None,
-    complete: bool,
+    index: Index, question: str, n: int, where: str | Where | None, principals: Sequence[str] | None
 ) -> dict[str, list[Hit]]:
-    """Return n hits of each arm, which run at once: engine and embedder both let go of the interpreter's lock.
+    """Return n bare hits of each arm, which run at once: engine and embedder both let go of the interpreter's lock.
 
-    Args:
-        complete: whether hits of the lexical arm also get their cosine (their `scores["dense"]`), as score fusion
-            wants it: on 2Wiki it raises nDCG@10 from 0.721 to 0.750. Their vectors are fetched beside the dense arm,
-            which takes longer, and so cost no time.
+    Hits of the lexical arm also get their cosine (their `scores["dense"]`), as score fusion wants it: on 2Wiki it
+    raises nDCG@10 from 0.721 to 0.750. Their vectors are fetched beside the dense arm, which takes longer, and so
+    cost no time.
     """
-
-    def words() -> tuple[list[Hit], dict[str, Vectors]]:
-        hits = index.lexical(question, n=n, where=where, principals=principals)
-        return hits, index.vectors([hit.chunk.id for hit in hits]) if complete else {}
-
     with ThreadPoolExecutor(1) as other:
-        found = other.submit(words)
+        words = other.submit(index.lexical, question, n=n, where=where, principals=principals, bare=True)
         vector = index.embedder.embed_query(question)
-        dense = index.dense(vector, n=n, where=where, principals=principals)
-        lexical, vectors = found.result()
-    return {"dense": dense, "lexical": [_with_cosine(hit, vectors.get(hit.chunk.id), vector) for hit in lexical]}
+        dense = index.dense(vector, n=n, where=where, principals=principals, bare=True)
+        lexical = words.result()
+    return {"dense": dense, "lexical": [_with_cosine(hit, vector) for hit in lexical]}
 
 
-def _with_cosine(hit: Hit, own: Vectors | None, question: Vectors) -> Hit:
-    return hit if own is None else replace(hit, scores={**hit.scores, "dense": float(own @ question)})
+def _with_cosine(hit: Hit, question: Vectors) -> Hit:
+    if not isinstance(hit.chunk, BareChunk) or hit.chunk.vector is None:
+        return hit
+    return replace(hit, scores={**hit.scores, "dense": float(hit.chunk.vector @ question)})
