@@ -1,4 +1,4 @@
-"""Records of a data file, with the place of each: JSON, JSON Lines under any name, gzip, Parquet, CSV and XLSX.
+"""Records of a data file, with the place of each: JSON, JSON Lines under any name, gzip, Parquet, Arrow, CSV, XLSX.
 
 A line ends at a line feed and nowhere else (U+2028 may stand inside a JSON string). A record that cannot be read is
 reported by its line, and the rest goes on.
@@ -60,8 +60,10 @@ def read_records(path: str | os.PathLike[str], problems: list[Problem]) -> Itera
     """
     file = Path(path)
     head = head_of(file)
-    if head.startswith(b"PAR1"):
-        yield from _parquet(file)
+    if head.startswith((b"PAR1", b"ARROW1", b"\xff\xff\xff\xff")):
+        from trivium.tasks.arrow import read_arrow
+
+        yield from read_arrow(file, head)
     elif head.startswith(b"PK\x03\x04"):
         from trivium.tasks.tables import read_workbook
 
@@ -312,21 +314,3 @@ def _columns(name: str, document: dict[str, Any]) -> Iterator[Record]:
             yield Record(f"{name}[{number}]", {key: value[number] for key, value in document.items()})
     else:
         yield Record(name, document)
-
-
-# --- Parquet ---------------------------------------------------------------------------------------------------
-
-
-def _parquet(path: Path) -> Iterator[Record]:
-    import pyarrow as arrow
-    from pyarrow import parquet
-
-    try:
-        with parquet.ParquetFile(path) as file:
-            number = 0
-            for batch in file.iter_batches(batch_size=1000):
-                for value in batch.to_pylist():
-                    yield Record(f"{path.name}[{number}]", value)
-                    number += 1
-    except arrow.ArrowException as error:
-        raise UsageError(f"{path} cannot be read as Parquet: {error}.", "Fetch the file again.") from error

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -32,27 +32,43 @@ def read_table(path: Path, data: bytes, problems: list[Problem]) -> Iterator[Rec
     text = decode(data).text
     head = text[:65_536]
     delimiter = find_delimiter(head if len(text) == len(head) else head[: head.rfind("\n") + 1] or head) or ","
+    yield from _records(path, text_rows(path.name, text, delimiter, problems), problems)
+
+
+def text_rows(
+    name: str, text: str, delimiter: str, problems: list[Problem], *, quoted: bool = True
+) -> Iterator[tuple[int, list[str]]]:
+    """Yield the rows of a table in text form, each with the line where it begins.
+
+    Args:
+        name: of the file, for its problems.
+        text: of the table.
+        delimiter: between two cells.
+        problems: takes what is no row.
+        quoted: whether quotation marks may enclose a cell; without, they are characters like any others.
+    """
     csv.field_size_limit(_CELL)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-
-    def rows() -> Iterator[tuple[int, list[str]]]:
-        start = 1
-        while True:
-            try:
-                row = next(reader)
-            except StopIteration:
-                return
-            except csv.Error as error:
-                problems.append(Problem(f"{path.name}:{reader.line_num}", f"is no row of a table: {error}"))
-                row = []
-            yield start, row
-            start = reader.line_num + 1
-
-    yield from _records(path, rows(), problems)
+    quoting = csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, quoting=quoting)
+    start = 1
+    while True:
+        try:
+            row = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            problems.append(Problem(f"{name}:{reader.line_num}", f"is no row of a table: {error}"))
+            row = []
+        yield start, row
+        start = reader.line_num + 1
 
 
-def read_workbook(path: Path, problems: list[Problem]) -> Iterator[Record]:
-    """Yield the rows of every sheet that names a question column.
+Named = Callable[[Sequence[str]], bool]
+"""Whether a row holds the names of the columns."""
+
+
+def read_workbook(path: Path, problems: list[Problem], named: Named | None = None) -> Iterator[Record]:
+    """Yield the rows of every sheet whose columns have names that are wanted; by default, a question's.
 
     Raises:
         UsageError: the file is no workbook, or no sheet of it has such a column.
@@ -63,7 +79,7 @@ def read_workbook(path: Path, problems: list[Problem]) -> Iterator[Record]:
             shared = _shared_strings(archive)
             for name, part in _sheets(archive):
                 try:
-                    for record in _records(path, _sheet_rows(archive, part, shared), problems, name):
+                    for record in _records(path, _sheet_rows(archive, part, shared), problems, name, named):
                         found = True
                         yield record
                 except UsageError:
@@ -71,6 +87,8 @@ def read_workbook(path: Path, problems: list[Problem]) -> Iterator[Record]:
     except (zipfile.BadZipFile, KeyError, ElementTree.ParseError, IndexError, ValueError) as error:
         raise UsageError(f"{path} cannot be read as a workbook: {error}.", "Save it as .xlsx or .csv.") from error
     if not found:
+        if named is not None:
+            raise UsageError(f"No sheet of {path} has a row with known names of columns.", "Name its columns.")
         raise UsageError(f"No sheet of {path} has a column of questions.", _CURE)
 
 
@@ -78,7 +96,11 @@ _CURE = "Name the columns 'question' and 'answer' (or 问题 and 答案)."
 
 
 def _records(
-    path: Path, rows: Iterator[tuple[int, list[str]]], problems: list[Problem], sheet: str = ""
+    path: Path,
+    rows: Iterator[tuple[int, list[str]]],
+    problems: list[Problem],
+    sheet: str = "",
+    named: Named | None = None,
 ) -> Iterator[Record]:
     header: list[str] = []
     before: list[list[str]] = []
@@ -88,7 +110,7 @@ def _records(
             continue
         where = f"{place}:{number}"
         if not header:
-            if _names_questions(row):
+            if (named or _names_questions)(row):
                 header = [cell.strip().lstrip("﻿") for cell in row]
                 continue
             before.append(row)

@@ -36,16 +36,8 @@ def read_squad(record: Record, sheet: Sheet) -> None:
     """Read an article, or one context."""
     value = record.value
     if "question" in value:
-        answers = value["answers"]
-        marked = [{"text": t, "answer_start": s} for t, s in zip(answers["text"], answers["answer_start"], strict=True)]
-        one = {"id": value.get("id"), "question": value["question"], "answers": marked, "is_impossible": not marked}
         title = text(value.get("title"))
-        _paragraph(
-            sheet,
-            {"context": value["context"], "qas": [one]},
-            title,
-            f"{title or 'passage'}/{sheet.short(str(value['context']))}",
-        )
+        _paragraph(sheet, one_question(value), title, f"{title or 'passage'}/{sheet.short(str(value['context']))}")
         return
     title = text(value.get("title")) or text(value.get("id", value.get("context_id")))
     if "qas" in value:
@@ -55,6 +47,14 @@ def read_squad(record: Record, sheet: Sheet) -> None:
         with sheet.at(f"{record.where}.paragraphs[{number}]"):
             name = title or text(paragraph.get("document_id", paragraph.get("id"))) or record.where
             _paragraph(sheet, paragraph, title, f"{name}/{number}")
+
+
+def one_question(value: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a record of the data hub's layout, one question with `answers` as two lists, as a paragraph."""
+    answers = value["answers"]
+    listed = [{"text": t, "answer_start": s} for t, s in zip(answers["text"], answers["answer_start"], strict=True)]
+    one = {"id": value.get("id"), "question": value["question"], "answers": listed, "is_impossible": not listed}
+    return {"context": value["context"], "qas": [one]}
 
 
 def _paragraph(sheet: Sheet, paragraph: Mapping[str, Any], title: str, label: str) -> None:
@@ -68,7 +68,7 @@ def _paragraph(sheet: Sheet, paragraph: Mapping[str, Any], title: str, label: st
 
 
 def _question(sheet: Sheet, qa: Mapping[str, Any], context: str, source: str, title: str) -> None:
-    marked = _marked(qa)
+    marked = marked_answers(qa)
     answers: dict[str, None] = {}
     evidence: tuple[Gold, ...] = ()
     impossible = qa.get("is_impossible") in (True, "true", "True", 1)
@@ -99,8 +99,8 @@ def _question(sheet: Sheet, qa: Mapping[str, Any], context: str, source: str, ti
     )
 
 
-def _marked(qa: Mapping[str, Any]) -> list[tuple[str, int | None]]:
-    """The answers with their offsets, None where the file has none."""
+def marked_answers(qa: Mapping[str, Any]) -> list[tuple[str, int | None]]:
+    """Return the answers of a question with their offsets, None where the file has none."""
     found: list[tuple[str, int | None]] = []
     for answer in qa.get("detected_answers") or qa.get("answers") or []:
         if not isinstance(answer, Mapping):

@@ -1,0 +1,116 @@
+"""What the columns and keys of training files are called: read without regard to case, spaces, `_` and `-`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+from trivium.text.normalise import normalise
+
+_NAMES: Mapping[str, tuple[str, ...]] = {
+    "id": ("id", "_id", "uid", "guid", "idx", "index", "example_id", "question_id", "qid", "编号", "序号"),
+    "instruction": ("instruction", "指令"),
+    "input": ("input", "inputs", "输入"),
+    "output": ("output", "outputs", "输出"),
+    "system": ("system", "system_prompt"),
+    "tools": ("tools", "functions"),
+    "history": ("history",),
+    "context": ("context", "dialogue_history", "dialog_history", "passage", "paragraph", "上文", "上下文"),
+    "prompt": (
+        *("prompt", "question", "query", "user_query", "user_input", "problem", "ask", "q"),
+        *("问题", "提问", "问句", "问"),
+    ),
+    "completion": (
+        *("completion", "response", "answer", "answers", "std_answer", "reply", "solution", "a", "chatgpt_response"),
+        *("assistant_response", "回答", "答案", "答复", "回复", "答"),
+    ),
+    "chosen": ("chosen", "preferred", "preferred_output", "response_chosen"),
+    "rejected": ("rejected", "dispreferred", "non_preferred_output", "response_rejected"),
+    "text": (
+        *("text", "sentence", "review", "content", "comment", "tweet", "utterance", "document_text", "body", "news"),
+        *("文本", "内容", "句子", "评论", "正文", "文章"),
+    ),
+    "first": (
+        "sentence1",
+        "sentence_1",
+        "sentence_a",
+        "premise",
+        "question1",
+        "text_a",
+        "text1",
+        "s1",
+        "句子1",
+        "文本1",
+    ),
+    "second": (
+        *("sentence2", "sentence_2", "sentence_b", "hypothesis", "question2", "text_b", "text2", "s2"),
+        *("句子2", "文本2"),
+    ),
+    "label": (
+        *("label", "category", "class", "intent", "sentiment", "label_text", "gold_label", "is_duplicate", "polarity"),
+        *("labels", "kto_tag", "tag", "标签", "类别", "分类", "情感"),
+    ),
+    "value": (
+        "score",
+        "similarity",
+        "similarity_score",
+        "relatedness_score",
+        "value",
+        "rating",
+        "stars",
+        "分数",
+        "评分",
+    ),
+    "source": ("source", "src", "source_text", "document", "article", "dialogue", "原文", "源文"),
+    "target": ("target", "tgt", "target_text", "summary", "highlights", "abstract", "translation_text", "译文", "摘要"),
+    "query": ("query", "anchor", "question", "查询"),
+    "positive": ("pos", "positive", "positives", "positive_ctxs", "positive_passages", "pos_texts"),
+    "negative": ("neg", "negative", "negatives", "hard_negative_ctxs", "negative_passages", "neg_texts"),
+    "tokens": ("tokens", "words", "字"),
+    "tags": ("tags", "ner_tags", "ner", "bio", "pos_tags", "labels", "label", "slots"),
+    "entities": ("entities", "spans", "label", "labels", "annotations"),
+}
+"""A role and its names. A name may have several roles: a format asks for the roles that it wants."""
+
+
+def plain(key: object) -> str:
+    """Return a column's name in the form in which names are compared."""
+    return "".join(c for c in normalise(str(key)) if c.isalnum())
+
+
+_PLAIN = {role: {plain(name): place for place, name in enumerate(names)} for role, names in _NAMES.items()}
+ROLES = tuple(_NAMES)
+
+
+@lru_cache(maxsize=1024)
+def _keys(keys: tuple[str, ...], role: str) -> str:
+    """Return the key that stands for a role: of several, the one that the list of names has first."""
+    names = _PLAIN[role]
+    fit = [(names[plain(key)], key) for key in keys if plain(key) in names]
+    return min(fit)[1] if fit else ""
+
+
+def key_of(record: Mapping[str, Any], role: str) -> str:
+    """Return the key of a record that stands for a role; empty where it has none with a value."""
+    key = _keys(tuple(record), role)
+    if key and record[key] is None:
+        key = _keys(tuple(name for name, value in record.items() if value is not None), role)
+    return key
+
+
+def get(record: Mapping[str, Any], role: str) -> Any:
+    """Return the value that a record has for a role, or None."""
+    key = key_of(record, role)
+    return record[key] if key else None
+
+
+def has(record: Mapping[str, Any], *roles: str) -> bool:
+    """Whether a record has a value for each of the roles."""
+    return all(key_of(record, role) for role in roles)
+
+
+def known(names: tuple[str, ...]) -> bool:
+    """Whether any of a row's cells is the name of a column: the row is then the table's header."""
+    cells = [plain(name) for name in names if name.strip()]
+    return all(len(cell) <= 40 for cell in cells) and any(cell in of for cell in cells for of in _PLAIN.values())
