@@ -12,7 +12,11 @@ from typing import Any
 
 from trivium.errors import UnknownName, UsageError
 from trivium.extras import need
-from trivium.tune.methods.base import TASKS, Attached, Method, Settings
+from trivium.tune.methods.base import BERT, GPT2, TASKS, Attached, Method, Settings
+
+_LOW_RANK = {"rank": 8, "alpha": 16.0, "dropout": 0.0, "targets": "all"}
+_BEFORE_KEYS = "the base's, but with m more keys and values in every attention"
+_BEFORE_TOKENS = "the base's on the tokens with m vectors before them"
 
 METHODS: Mapping[str, Method] = {
     method.name: method
@@ -25,12 +29,159 @@ METHODS: Mapping[str, Method] = {
             switchable=False,
         ),
         Method(
+            "freeze",
+            "Freezing the lower layers",
+            "Lee et al. 2019, arXiv:1911.03090",
+            mergeable=True,
+            switchable=False,
+            defaults={"layers": -2, "pattern": ""},
+        ),
+        Method(
+            "bitfit",
+            "BitFit",
+            "Ben Zaken et al. 2021, arXiv:2106.10199",
+            families=(GPT2, BERT),
+            mergeable=True,
+        ),
+        Method(
+            "houlsby",
+            "Houlsby adapters",
+            "Houlsby et al. 2019, arXiv:1902.00751",
+            defaults={"reduction": 16, "activation": "gelu"},
+        ),
+        Method(
+            "pfeiffer",
+            "Pfeiffer adapters",
+            "Pfeiffer et al. 2020, arXiv:2005.00247",
+            defaults={"reduction": 16, "activation": "relu"},
+        ),
+        Method(
+            "adapter_fusion",
+            "AdapterFusion",
+            "Pfeiffer et al. 2020, arXiv:2005.00247",
+            exact=False,
+            start="a weighted mean of its adapters'",
+            defaults={"adapters": (), "regularise": 0.01},
+        ),
+        Method(
+            "adapter_drop",
+            "AdapterDrop",
+            "Rücklé et al. 2020, arXiv:2010.11918",
+            defaults={"reduction": 16, "activation": "relu", "drop": "random", "inference": 0},
+        ),
+        Method(
+            "prefix",
+            "Prefix tuning",
+            "Li and Liang 2021, arXiv:2101.00190",
+            exact=False,
+            start=_BEFORE_KEYS,
+            defaults={"length": 20, "hidden": 128},
+        ),
+        Method(
+            "prompt",
+            "Prompt tuning",
+            "Lester et al. 2021, arXiv:2104.08691",
+            exact=False,
+            start=_BEFORE_TOKENS,
+            packs=False,
+            defaults={"length": 20, "ids": ()},
+        ),
+        Method(
+            "p_tuning",
+            "P-tuning",
+            "Liu et al. 2021, arXiv:2103.10385",
+            exact=False,
+            start=_BEFORE_TOKENS,
+            packs=False,
+            defaults={"length": 20, "hidden": 128, "encoder": "lstm"},
+        ),
+        Method(
+            "p_tuning_v2",
+            "P-tuning v2",
+            "Liu et al. 2021, arXiv:2110.07602",
+            exact=False,
+            start=_BEFORE_KEYS,
+            defaults={"length": 20},
+        ),
+        Method(
             "lora",
             "LoRA",
             "Hu et al. 2021, arXiv:2106.09685",
             "peft",
             mergeable=True,
-            defaults={"rank": 8, "alpha": 16.0, "dropout": 0.0, "targets": "all"},
+            defaults=_LOW_RANK,
+        ),
+        Method(
+            "rslora",
+            "Rank-stabilised LoRA",
+            "Kalajdzievski 2023, arXiv:2312.03732",
+            "peft",
+            mergeable=True,
+            defaults=_LOW_RANK,
+        ),
+        Method(
+            "dora",
+            "DoRA",
+            "Liu et al. 2024, arXiv:2402.09353",
+            "peft",
+            mergeable=True,
+            defaults=_LOW_RANK,
+        ),
+        Method(
+            "adalora",
+            "AdaLoRA",
+            "Zhang et al. 2023, arXiv:2303.10512",
+            "peft",
+            mergeable=True,
+            defaults={
+                **_LOW_RANK,
+                "rank": 12,
+                "target_rank": 8,
+                "warmup": 0.1,
+                "final": 0.3,
+                "interval": 10,
+                "orthogonality": 0.5,
+            },
+        ),
+        Method(
+            "qlora",
+            "QLoRA",
+            "Dettmers et al. 2023, arXiv:2305.14314",
+            "peft",
+            mergeable=True,
+            exact=False,
+            start="that of the base in 4 bits",
+            defaults=_LOW_RANK,
+        ),
+        Method(
+            "lora_fake_quant",
+            "LoRA with fake-quantised A and B",
+            "Jacob et al. 2017, arXiv:1712.05877",
+            mergeable=True,
+            defaults={**_LOW_RANK, "bits": 8},
+        ),
+        Method(
+            "ia3",
+            "IA3",
+            "Liu et al. 2022, arXiv:2205.05638",
+            "peft",
+            mergeable=True,
+        ),
+        Method(
+            "mam",
+            "Mix-and-match adapter",
+            "He et al. 2021, arXiv:2110.04366",
+            exact=False,
+            start=_BEFORE_KEYS,
+            defaults={"length": 30, "hidden": 0, "bottleneck": 128, "scale": 4.0},
+        ),
+        Method(
+            "unipelt",
+            "UniPELT",
+            "Mao et al. 2021, arXiv:2110.07577",
+            exact=False,
+            start=_BEFORE_KEYS + ", gated",
+            defaults={"length": 10, "hidden": 0, "reduction": 16, "rank": 8, "alpha": 16.0},
         ),
     )
 }

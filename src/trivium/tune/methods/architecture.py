@@ -184,6 +184,20 @@ def shape(linear: Any) -> tuple[int, int]:
     return int(linear.in_features), int(linear.out_features)
 
 
+def keys_of(attention: Any) -> tuple[int, int]:
+    """How many heads an attention's keys have, and how wide each is."""
+    config = attention.config
+    for heads, width in (
+        (getattr(attention, "n_heads", None), getattr(attention, "key_value_proj_dim", None)),  # T5
+        (getattr(attention, "num_attention_heads", None), getattr(attention, "attention_head_size", None)),  # BERT
+        (getattr(attention, "num_heads", None), getattr(attention, "head_dim", None)),  # GPT-2
+        (getattr(config, "num_key_value_heads", None), getattr(attention, "head_dim", None)),  # Llama
+    ):
+        if heads and width:
+            return int(heads), int(width)
+    raise UsageError(f"The shape of {type(attention).__name__}'s keys is not known.", "Take lora or houlsby.")
+
+
 def _block(block: Place, layout: Layout) -> Block:
     def all_of(paths: tuple[str, ...]) -> tuple[Place, ...]:
         return tuple(place for path in paths if (place := _find(block, path)) is not None)

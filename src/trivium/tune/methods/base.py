@@ -27,10 +27,10 @@ TASKS: Mapping[str, str] = {
 class Method:
     """A fine-tuning method, as a row of the registry.
 
-    `carrier` is "peft", or "own" for a file of this room with the method's name. `exact` says that at step 0 the model's output is still the
-    base's; where it is False, `start` says what it is instead. `switchable` says that several adapters of it can
-    stand on one base and be switched. `packs` says that several samples may be packed into one sequence.
-    `checkpointing` says that it trains under gradient checkpointing.
+    `carrier` is "peft", or "own" for a file of this room with the method's name. `exact` says that at step 0 the
+    model's output is still the base's; where it is False, `start` says what it is instead. `switchable` says that
+    several adapters can stand on one base and be switched. `packs` says that several samples may be packed into one
+    sequence.
     """
 
     name: str
@@ -44,7 +44,6 @@ class Method:
     exact: bool = True
     start: str = ""
     packs: bool = True
-    checkpointing: bool = True
     defaults: Settings = field(default_factory=dict)
 
 

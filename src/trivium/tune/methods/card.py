@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -35,11 +34,11 @@ def write(folder: Path, attached: Attached) -> None:
     (folder / CARD).write_text(json.dumps(card, indent=2) + "\n", "utf-8")
 
 
-def read(folder: Path, model: Any) -> Mapping[str, Any]:
-    """Read a card, and check that the adapter was made on a base of this shape.
+def look(folder: Path) -> dict[str, Any]:
+    """Read a card.
 
     Raises:
-        UsageError: there is no adapter in `folder`, or it belongs to another base.
+        UsageError: there is no adapter in `folder`.
     """
     path = folder / CARD
     try:
@@ -48,6 +47,16 @@ def read(folder: Path, model: Any) -> Mapping[str, Any]:
         raise UsageError(f"There is no adapter in {folder}.", f"Give a folder that holds {CARD}.") from None
     except ValueError as error:
         raise UsageError(f"{path} is not JSON: {error}.", "Train the adapter again, or copy it again.") from None
+    return card
+
+
+def read(folder: Path, model: Any) -> dict[str, Any]:
+    """Read a card, and check that the adapter was made on a base of this shape.
+
+    Raises:
+        UsageError: there is no adapter in `folder`, or it belongs to another base.
+    """
+    card = look(folder)
     here = describe(model)
     for key, value in card["base"].items():
         if here[key] != value:

@@ -25,8 +25,9 @@ def quantise(base: Base) -> None:
     """
     bits = need("bitsandbytes", extra="tune")
     layers = base.linears((*base.layout.attention_linears, *base.layout.feed_linears))
+    kept = tuple(f".{name}" for name in base.model._keep_in_fp32_modules or ())  # T5 casts to its wo's type
     for place in layers:
-        if isinstance(place.module, bits.nn.Linear4bit):
+        if isinstance(place.module, bits.nn.Linear4bit) or place.name.endswith(kept):
             continue
         transposed = isinstance(place.module, Conv1D)
         weight = place.module.weight.detach()

@@ -271,6 +271,8 @@ class Own:
 def attach(model: Any, method: Method, settings: Settings, task: str) -> Own:
     """Put an adapter of our own on `model`; see `trivium.tune.methods.attach`."""
     own = Own(take_apart(model))
+    if hasattr(_file(method), "prepare"):
+        settings = _file(method).prepare(settings)
     own.install(method, settings, task, "default")
     own.switch("default")
     return own

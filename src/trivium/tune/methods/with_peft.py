@@ -16,11 +16,13 @@ from typing import Any
 
 import peft
 import torch
+from safetensors.torch import save_file
 
 from trivium.errors import UnknownName, UsageError
 from trivium.tune.methods import card, nf4
 from trivium.tune.methods.architecture import Base, shape, take_apart
 from trivium.tune.methods.base import Method, Settings
+from trivium.tune.methods.targets import suffixes
 
 _TASK_TYPES: Mapping[str, str | None] = {
     "causal": "CAUSAL_LM",
@@ -31,7 +33,6 @@ _TASK_TYPES: Mapping[str, str | None] = {
     "masked": None,
     "embed": None,
 }
-TARGETS = ("attention", "mlp", "all")
 _UNKNOWN_STEPS = 1_000_000  # until the first optimiser step tells how many there are
 
 
@@ -166,7 +167,7 @@ def _config(base: Base, method: Method, settings: Settings, task: str) -> Any:
         shared["modules_to_save"] = heads
     if method.name == "ia3":
         layout = base.layout
-        down = _only_feed(base, [layout.feed_down])
+        down = _only_feed([layout.feed_down])
         return peft.IA3Config(
             target_modules=_pattern([*layout.key_value, *down]), feedforward_modules=_pattern(down), **shared
         )
@@ -195,42 +196,22 @@ def _schedule(config: Any, settings: Settings, total: int) -> None:
     config.tfinal = int(settings["final"] * total)
 
 
-def _suffixes(base: Base, targets: Any) -> list[str]:
-    layout = base.layout
-    if isinstance(targets, str):
-        if targets not in TARGETS:
-            raise UnknownName("set of target layers", targets, TARGETS)
-        chosen = (layout.attention_linears if targets != "mlp" else ()) + (
-            layout.feed_linears if targets != "attention" else ()
-        )
-    else:
-        chosen = tuple(targets)
-    kept = [suffix for suffix in chosen if base.linears((suffix,))]
-    if not kept or (not isinstance(targets, str) and len(kept) < len(chosen)):
-        missing = [suffix for suffix in chosen if suffix not in kept]
-        raise UsageError(
-            f"This {base.family} model has no linear layer named {', '.join(missing)}.",
-            f"Name some of: {', '.join((*layout.attention_linears, *layout.feed_linears))}.",
-        )
-    return kept
-
-
 def _targets(base: Base, targets: Any) -> dict[str, Any]:
     """The layers by the ends of their names, as other readers of PEFT's form expect them."""
-    suffixes = _suffixes(base, targets)
-    where: dict[str, Any] = {"target_modules": suffixes}
-    if "output.dense" in suffixes and "attention.output.dense" not in suffixes:
+    names = list(suffixes(base, targets))
+    where: dict[str, Any] = {"target_modules": names}
+    if "output.dense" in names and "attention.output.dense" not in names:
         where["exclude_modules"] = r".*\.attention\.output\.dense"
     return where
 
 
-def _only_feed(base: Base, suffixes: list[str]) -> list[str]:
+def _only_feed(names: list[str]) -> list[str]:
     """In BERT "output.dense" ends two names: the feed-forward's is directly below its layer."""
-    return [rf"layer\.\d+\.{suffix}" if suffix == "output.dense" else suffix for suffix in suffixes]
+    return [rf"layer\.\d+\.{suffix}" if suffix == "output.dense" else suffix for suffix in names]
 
 
-def _pattern(suffixes: list[str]) -> str:
-    return rf".*\.(?:{'|'.join(suffixes)})"
+def _pattern(names: list[str]) -> str:
+    return rf".*\.(?:{'|'.join(names)})"
 
 
 def _formula(base: Base, method: Method, settings: Settings) -> int:
@@ -239,7 +220,7 @@ def _formula(base: Base, method: Method, settings: Settings) -> int:
         return keys + sum(shape(place.module)[0] for place in base.linears((base.layout.feed_down,)))
     rank = settings["rank"]
     count = 0
-    for place in base.linears(tuple(_suffixes(base, settings["targets"]))):
+    for place in base.linears(suffixes(base, settings["targets"])):
         inputs, outputs = shape(place.module)
         extra = {"dora": outputs, "adalora": rank}.get(method.name, 0)
         count += rank * (inputs + outputs) + extra
@@ -265,3 +246,31 @@ def _quiet() -> Iterator[None]:
             yield
     finally:
         log.setLevel(level)
+
+
+def write_virtual(
+    folder: Path, task: str, base: Base, vectors: torch.Tensor, kind: str, heads: int, width: int
+) -> None:
+    """Write virtual tokens that were trained by a method of our own in PEFT's form.
+
+    Args:
+        folder: where.
+        task: a key of `TASKS`.
+        base: the model.
+        vectors: (m, width) for a prompt, (m, layers · 2 · width) for a prefix.
+        kind: "prompt" or "prefix".
+        heads: of the keys.
+        width: of one key or vector.
+    """
+    maker = {"prompt": peft.PromptTuningConfig, "prefix": peft.PrefixTuningConfig}[kind]
+    config = maker(
+        task_type=_TASK_TYPES[task],
+        num_virtual_tokens=len(vectors),
+        token_dim=width,
+        num_attention_heads=heads,
+        num_layers=len(base.blocks),
+        num_transformer_submodules=1,
+        inference_mode=True,
+    )
+    config.save_pretrained(str(folder))
+    save_file({"prompt_embeddings": vectors.detach().cpu().contiguous()}, folder / "adapter_model.safetensors")
