@@ -68,12 +68,17 @@ def read_records(path: str | os.PathLike[str], problems: list[Problem]) -> Itera
         from trivium.tasks.tables import read_workbook
 
         yield from read_workbook(file, problems)
-    elif head.lstrip(_BOM + b" \t\r\n\0\xff\xfe")[:1] in (b"{", b"[") or _has_rows(head):
+    elif is_json(head):
         yield from _json(file, head, problems)
     else:
         from trivium.tasks.tables import read_table
 
         yield from read_table(file, _bytes(file), problems)
+
+
+def is_json(head: bytes) -> bool:
+    """Whether a file that begins so is JSON, or lines of JSON, of which the first may be bad."""
+    return head.lstrip(_BOM + b" \t\r\n\0\xff\xfe")[:1] in (b"{", b"[") or _has_rows(head)
 
 
 def _has_rows(head: bytes) -> bool:

@@ -266,6 +266,9 @@ def read_seed_task(record: Record, id: str, note: Note) -> Iterator[Dialogue]:
 
 def is_prompt_completion(record: Mapping[str, Any]) -> bool:
     """Whether a record has something asked and its answer: prompt and completion, context and response, ..."""
+    context = get(record, "context")
+    if isinstance(context, list) and context and isinstance(context[0], list):  # passages with titles: a question set
+        return False
     asks = has(record, "prompt") or has(record, "context") or has(record, "input")
     return asks and (has(record, "completion") or has(record, "output"))
 

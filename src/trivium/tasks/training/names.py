@@ -79,8 +79,7 @@ def plain(key: object) -> str:
     return "".join(c for c in normalise(str(key)) if c.isalnum())
 
 
-_PLAIN = {role: {plain(name): place for place, name in enumerate(names)} for role, names in _NAMES.items()}
-ROLES = tuple(_NAMES)
+_PLAIN = {role: {plain(name): place for place, name in enumerate((role, *names))} for role, names in _NAMES.items()}
 
 
 @lru_cache(maxsize=1024)

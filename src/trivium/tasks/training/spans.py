@@ -62,23 +62,30 @@ def _answers(
         if not answer.strip():
             continue
         at, state = locate(context, answer, start)
-        if at is None:
-            note(f"has the answer {answer[:40]!r} in {place}, which its context does not hold", "answer not in context")
-            continue
-        if state == "moved":
-            # Matching may have passed over white space and letter case: only the exact words can be pointed at.
-            if not context.startswith(answer, at):
-                note(f"has the answer {answer[:40]!r} in {place} in other letters", "answer not in context")
-                continue
-            if start is not None:
+        if at is not None and context.startswith(answer, at):
+            if state == "moved" and start is not None:
                 note(f"has an answer at {start} in {place}, which stands at {at}", "offset repaired")
-        found.setdefault((answer, at))
+            found.setdefault((answer, at))
+        elif span := loose_span(context, answer):
+            note(f"has the answer {answer[:40]!r} in {place}, which its context writes otherwise", "answer repaired")
+            found.setdefault((context[slice(*span)], span[0]))
+        else:
+            note(f"has the answer {answer[:40]!r} in {place}, which its context does not hold", "answer not in context")
     if not found:
-        if marked or ("is_impossible" not in qa and qa.get("answers") is None):
+        if marked or qa.get("is_impossible") in (False, "false", 0) or qa.get("answers") is None:
             note(f"has no answer that can be pointed at in {place}", "no span")
             return None
         return (), ()
     return tuple(answer for answer, _ in found), tuple(start for _, start in found)
+
+
+def loose_span(context: str, answer: str) -> tuple[int, int] | None:
+    """Return where a context holds an answer, whatever the white space and the letter case; None: nowhere."""
+    places = [place for place, character in enumerate(context) if not character.isspace()]
+    bare = "".join(context[place].lower()[0] for place in places)
+    wanted = "".join(character.lower()[0] for character in answer if not character.isspace())
+    at = bare.find(wanted) if wanted else -1
+    return None if at < 0 else (places[at], places[at + len(wanted) - 1] + 1)
 
 
 def read_dureader(record: Record, id: str, note: Note) -> Iterator[SpanQuestion]:
@@ -90,9 +97,8 @@ def read_dureader(record: Record, id: str, note: Note) -> Iterator[SpanQuestion]
     found: dict[str, dict[tuple[str, int], None]] = {}
     for answer, page in zip(value.get("fake_answers") or (), value.get("answer_docs") or (), strict=False):
         context = _paragraph_of(value["documents"][page])
-        at = context.find(answer)
-        if answer.strip() and at >= 0:
-            found.setdefault(context, {}).setdefault((answer, at))
+        if span := loose_span(context, answer):  # the answer is of words, without the blanks between them
+            found.setdefault(context, {}).setdefault((context[slice(*span)], span[0]))
     if not question or not found:
         raise Malformed("has no question" if not question else "has no answer that is a span of its pages")
     context, spans = next(iter(found.items()))
