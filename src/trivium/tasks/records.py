@@ -297,6 +297,7 @@ def _members(name: str, document: Any, problems: list[Problem]) -> Iterator[Reco
 _IS_RECORD = {
     *("question", "query", "claim", "input", "user_input", "ambiguous_question", "QUESTION", "Question"),
     *("id", "_id", "answer", "answers", "context", "paragraphs", "qas", "supporting_facts", "evidence_list"),
+    *("messages", "conversations", "instruction", "prompt", "chosen", "translation", "entities", "positive_ctxs"),
 }
 """Keys of a record: an object that has one of them is a record itself, not a collection of them."""
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from trivium.errors import UnknownName, UsageError
 from trivium.tasks.records import open_bytes
-from trivium.tasks.training.rows import language
+from trivium.tasks.training.names import language
 
 _ENDINGS = (".parquet", ".arrow", ".jsonl", ".json", ".csv", ".tsv", ".txt", ".md", ".ndjson", ".xlsx")
 _ENDINGS = (*_ENDINGS, *(f"{ending}.gz" for ending in _ENDINGS))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
@@ -72,6 +73,14 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
     "entities": ("entities", "spans", "label", "labels", "annotations"),
 }
 """A role and its names. A name may have several roles: a format asks for the roles that it wants."""
+_LANGUAGE = re.compile(
+    r"(?:en|zh|de|fr|es|it|pt|nl|ru|uk|ja|ko|ar|fa|hi|th|el|he|cs|pl|ro|tr|vi|sv|fi|da|id)(?:[-_]\w+)?"
+)
+_LANGUAGE_NAMES = {
+    **{"english": "en", "chinese": "zh", "german": "de", "french": "fr", "spanish": "es", "italian": "it"},
+    **{"portuguese": "pt", "dutch": "nl", "russian": "ru", "japanese": "ja", "korean": "ko", "arabic": "ar"},
+    **{"英文": "en", "英语": "en", "中文": "zh", "汉语": "zh", "法语": "fr", "德语": "de", "日语": "ja"},
+}
 
 
 def plain(key: object) -> str:
@@ -109,7 +118,15 @@ def has(record: Mapping[str, Any], *roles: str) -> bool:
     return all(key_of(record, role) for role in roles)
 
 
+def language(key: object) -> str:
+    """Return the language that a column is named after, or the empty text."""
+    name = str(key).strip().lower()
+    return _LANGUAGE_NAMES.get(name, name if _LANGUAGE.fullmatch(name) else "")
+
+
 def known(names: tuple[str, ...]) -> bool:
-    """Whether any of a row's cells is the name of a column: the row is then the table's header."""
+    """Whether a row's cells are names of columns, any of them known, or all of them languages: a table's header."""
     cells = [plain(name) for name in names if name.strip()]
+    if len(cells) > 1 and all(map(language, filter(str.strip, names))):
+        return True
     return all(len(cell) <= 40 for cell in cells) and any(cell in of for cell in cells for of in _PLAIN.values())

@@ -3,25 +3,16 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from trivium.tasks.records import Malformed, Record
 from trivium.tasks.training.dialogue import Note
-from trivium.tasks.training.names import get, has, key_of
+from trivium.tasks.training.names import get, has, key_of, language
 from trivium.tasks.training.values import Labelled, Pair, Retrieval, Text
 from trivium.tasks.values import text, texts
 
-_LANGUAGE = re.compile(
-    r"(?:en|zh|de|fr|es|it|pt|nl|ru|uk|ja|ko|ar|fa|hi|th|el|he|cs|pl|ro|tr|vi|sv|fi|da|id)(?:[-_]\w+)?"
-)
-_LANGUAGE_NAMES = {
-    **{"english": "en", "chinese": "zh", "german": "de", "french": "fr", "spanish": "es", "italian": "it"},
-    **{"portuguese": "pt", "dutch": "nl", "russian": "ru", "japanese": "ja", "korean": "ko", "arabic": "ar"},
-    **{"英文": "en", "英语": "en", "中文": "zh", "汉语": "zh", "法语": "fr", "德语": "de", "日语": "ja"},
-}
 _NO_LABEL = ("", "-", "nan", "none", "null")
 
 
@@ -137,12 +128,6 @@ def plain_id(key: str) -> bool:
     return str(key).lower() in ("id", "_id", "idx", "index")
 
 
-def language(key: object) -> str:
-    """Return the language that a column is named after, or the empty text."""
-    name = str(key).strip().lower()
-    return _LANGUAGE_NAMES.get(name, name if _LANGUAGE.fullmatch(name) else "")
-
-
 def read_pair(record: Record, id: str, note: Note) -> Iterator[Pair]:
     """Read a source and its target."""
     value = record.value
@@ -179,9 +164,9 @@ def read_retrieval(record: Record, id: str, note: Note) -> Iterator[Retrieval]:
     if len(kept) < len(negatives):
         note("has a passage as positive and as negative: kept as positive", "positive among negatives")
         negatives, scores = [negatives[n] for n in kept], (scores[0], tuple(scores[1][n] for n in kept if scores[1]))
-    yield Retrieval(
-        _string(value, "query"), tuple(positives), tuple(negatives), *scores, prompt=text(value.get("prompt")), id=id
-    )
+    prompt = value.get("prompt")
+    instruction = prompt if isinstance(prompt, str) else ""
+    yield Retrieval(_string(value, "query"), tuple(positives), tuple(negatives), *scores, prompt=instruction, id=id)
 
 
 def _passages(value: Any) -> list[str]:
