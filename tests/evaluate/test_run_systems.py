@@ -102,6 +102,41 @@ def test_names_that_name_nothing(tmp_path: Path) -> None:
         open_system("closed_book")
 
 
+@pytest.mark.parametrize(
+    ("text", "refused"),
+    [
+        ("I'm sorry, but I don't know.", True),
+        ("很抱歉，我无法回答这个问题。", True),
+        ("He said I don't know how to swim.", False),
+        ("他说我不知道怎么办。", False),
+        ("24 months", False),
+    ],
+)
+def test_every_system_tells_a_refusal_from_an_answer(
+    endpoint: object, tmp_path: Path, text: str, refused: bool
+) -> None:
+    said = {"choices": [{"message": {"content": text}, "finish_reason": "stop"}]}
+    endpoint.otherwise = lambda request: endpoint.reply(said)  # type: ignore[attr-defined]
+    path = tmp_path / "answers.jsonl"
+    path.write_text(json.dumps({"id": "q1", "answer": text}) + "\n")
+    systems = [
+        open_system(str(path)),
+        open_system(f"{endpoint.url}#m"),  # type: ignore[attr-defined]
+        closed_book_system(FakeChat(text)),
+        function_system(lambda question: text),  # type: ignore[arg-type,return-value]
+    ]
+    for system in systems:
+        answer = ask(system)
+        assert (answer.text, answer.refused) == (text, refused), system.name
+        scores = scorer_of()(Example("q1", EXAMPLE.question, unanswerable=True), answer).scores
+        assert scores["correct"] == scores["rejected"] == float(refused)
+
+
+def test_what_a_file_says_of_a_refusal_counts_before_its_words() -> None:
+    assert not answer_from({"answer": "I don't know.", "refused": False}, "q").refused
+    assert answer_from({"answer": "See the manual.", "refused": True}, "q").refused
+
+
 def test_a_function_may_return_what_it_likes() -> None:
     assert ask(function_system(lambda q: f"{q}!")).text == "How long  is the warranty?!"  # type: ignore[arg-type,return-value]
     assert function_system(ask).settings["source"]

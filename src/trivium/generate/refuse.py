@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 
@@ -81,15 +81,65 @@ def logistic(values: Mapping[str, float], model: Mapping[str, float]) -> float:
     return 1.0 / (1.0 + math.exp(-max(-60.0, min(60.0, total))))
 
 
-@cache
-def _phrases() -> re.Pattern[str]:
-    return re.compile("|".join(f"(?:{phrase})" for phrase in refusal_table()["phrases"]), re.IGNORECASE)
-
-
 def says_nothing(text: str) -> bool:
-    """Whether a model's answer is itself a refusal: it is empty, or its first sentence says so."""
-    spans: Sequence[tuple[int, int]] = sentence_spans(text)
-    if not spans:
+    """Whether a model's answer is itself a refusal: it is empty, or its first sentence (after "Sorry.") says so.
+
+    "I don't know" must be what the sentence says, and not what it tells of: behind "he said", in quotation marks or in
+    a title it is an answer. So is a guess after it: "I don't know, but I think it was 1912".
+    """
+    said = refusal_table()["said"]
+    plain = text.translate(_PLAIN).strip(_AROUND)
+    if not plain or text.strip() in refusal_table()["texts"].values() or plain.strip(_ENDS).casefold() in said["whole"]:
         return True
-    start, end = spans[0]
-    return text.strip() in refusal_table()["texts"].values() or _phrases().search(text[start:end]) is not None
+    sentence, following = _first_sentences(plain)
+    if _pattern("hedged").search(f"{sentence} {following}"):
+        return False
+    if any(not _told_of(sentence[: found.start()]) for found in _pattern("phrases").finditer(sentence)):
+        return True
+    return any(
+        _leads().fullmatch(sentence, 0, found.start())
+        and not _told_of(sentence[: found.start()])
+        and not _is_title(found[0])
+        for found in _pattern("own").finditer(sentence)
+    )
+
+
+_PLAIN = str.maketrans({"’": "'", "*": None, "`": None, "\xa0": " "})
+_AROUND = ' \t\r\n"“”'
+_ENDS = " .!?。！？…"
+_OPENING, _CLOSING = "“「『《", "”」』》"
+
+
+@cache
+def _pattern(name: str) -> re.Pattern[str]:
+    return re.compile("|".join(f"(?:{one})" for one in refusal_table()["said"][name]), re.IGNORECASE)
+
+
+@cache
+def _leads() -> re.Pattern[str]:
+    """What may stand before "I don't know" in a sentence that says no more than it."""
+    # Atomic and possessive: what was read is not read again in another way, however long the text.
+    return re.compile(rf"(?>\s*+(?:{_pattern('leads').pattern})[\s,，:：;；、–-]*+)*+\s*+", re.IGNORECASE)
+
+
+def _first_sentences(text: str) -> tuple[str, str]:
+    """Return the first sentence that is more than "Sorry.", and the one after it."""
+    sentences = [text[start:end].strip() for start, end in sentence_spans(text)]
+    while len(sentences) > 1 and _pattern("openers").fullmatch(sentences[0]):
+        del sentences[0]
+    first, second, *_ = (*sentences, "", "")
+    return first, second
+
+
+def _told_of(before: str) -> bool:
+    """Whether what follows is told of: in quotation marks, or what somebody said, sang or believed."""
+    quoted = before.count('"') % 2 or any(
+        before.count(one) > before.count(other) for one, other in zip(_OPENING, _CLOSING, strict=True)
+    )
+    return bool(quoted) or _pattern("reported").search(before) is not None
+
+
+def _is_title(words: str) -> bool:
+    """Whether words are written as a title: "I Don't Know" is a song."""
+    rest = words.split()[1:]
+    return bool(rest) and not words.isupper() and all(word[0].isupper() for word in rest)

@@ -9,6 +9,7 @@ from trivium import prompts
 from trivium.generate.answer import Draft
 from trivium.generate.language import language_name
 from trivium.generate.manner import CLOSED_BOOK
+from trivium.generate.refuse import says_nothing
 from trivium.generate.speak import OnText, speak
 from trivium.models.base import Chat, Reranker
 from trivium.patterns.run import Run
@@ -47,4 +48,4 @@ def closed_book(
     run.generate()
     said = speak(chat, [system, *history, user], CLOSED_BOOK, on_text)
     step = Step("generate", {"model": chat.name, "finish": said.finish_reason})
-    return run.finish(question, Draft(said.text.strip(), usage=said.usage, steps=(step,)))
+    return run.finish(question, Draft(said.text.strip(), says_nothing(said.text), usage=said.usage, steps=(step,)))
