@@ -48,8 +48,9 @@ def text_rows(
         quoted: whether quotation marks may enclose a cell; without, they are characters like any others.
     """
     csv.field_size_limit(_CELL)
-    quoting = csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, quoting=quoting)
+    lines = io.StringIO(text, newline="")
+    plain = csv.reader(lines, delimiter=delimiter, quoting=csv.QUOTE_NONE)
+    reader = csv.reader(lines, delimiter=delimiter) if quoted else plain
     start = 1
     while True:
         try:

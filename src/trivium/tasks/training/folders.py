@@ -11,8 +11,8 @@ from trivium.errors import UnknownName, UsageError
 from trivium.tasks.records import open_bytes
 from trivium.tasks.training.names import language
 
-_ENDINGS = (".parquet", ".arrow", ".jsonl", ".json", ".csv", ".tsv", ".txt", ".md", ".ndjson", ".xlsx")
-_ENDINGS = (*_ENDINGS, *(f"{ending}.gz" for ending in _ENDINGS))
+_PLAIN = (".parquet", ".arrow", ".jsonl", ".json", ".csv", ".tsv", ".txt", ".md", ".ndjson", ".xlsx")
+_ENDINGS = (*_PLAIN, *(f"{ending}.gz" for ending in _PLAIN))
 _NOT_DATA = ("dataset_info.json", "dataset_dict.json", "state.json", "dataset_infos.json", "config.json")
 _SPLIT = re.compile(r"(?:^|[-_./])(train(?:ing)?|validation|valid|dev|val|test|eval)(?=$|[-_.])", re.IGNORECASE)
 _SPLITS = {"training": "train", "valid": "validation", "dev": "validation", "val": "validation", "eval": "test"}

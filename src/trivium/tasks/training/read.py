@@ -109,7 +109,7 @@ def _as_set(place: Path, name: str, kind: Kind | None, found: _Found) -> Trainin
         why = f": {first.where} {first.what}" if first else ""
         raise UsageError(f"{place} holds no training samples{why}.", _CURE)
     kinds = Counter(_kind_of(sample) for _, sample in found.samples)
-    chosen = kind if kind in kinds else cast(Kind, kinds.most_common(1)[0][0])
+    chosen = cast(Kind, kind if kind in kinds else kinds.most_common(1)[0][0])
     samples = [sample for _, sample in found.samples if _kind_of(sample) == chosen]
     for _, sample in found.samples if len(kinds) > 1 else ():
         if _kind_of(sample) != chosen:

@@ -102,7 +102,8 @@ def read_dureader(record: Record, id: str, note: Note) -> Iterator[SpanQuestion]
     if not question or not found:
         raise Malformed("has no question" if not question else "has no answer that is a span of its pages")
     context, spans = next(iter(found.items()))
-    yield SpanQuestion(question, context, *zip(*spans, strict=True), id=id)  # type: ignore[arg-type]
+    answers, starts = tuple(answer for answer, _ in spans), tuple(start for _, start in spans)
+    yield SpanQuestion(question, context, answers, starts, id=id)
 
 
 def read_dureader_retrieval(record: Record, id: str, note: Note) -> Iterator[Retrieval]:

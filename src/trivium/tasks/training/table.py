@@ -153,8 +153,8 @@ def _roles(columns: Sequence[_Column], count: int) -> dict[int, str]:
         labels = [column for column in labels if column is not longest]
     if len(labels) == 1 and len(texts) in (1, 2):
         label = labels[0]
-        names = ("text",) if len(texts) == 1 else ("first", "second")
-        return {label.place: "label", **{c.place: name for c, name in zip(texts, names, strict=True)}}
+        several = ("text",) if len(texts) == 1 else ("first", "second")
+        return {label.place: "label", **{c.place: name for c, name in zip(texts, several, strict=True)}}
     texts = [column for column in texts if column.filled > 0.9]
     if not labels and len(texts) in (2, 3):
         names = ("source", "target") if len(texts) == 2 else ("query", "positive", "negative")
