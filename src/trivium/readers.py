@@ -19,15 +19,12 @@ import numpy as np
 
 from trivium.errors import UnknownName
 from trivium.generate.answer import Draft, answer, refuse
-from trivium.generate.evidence import Evidence
 from trivium.generate.manner import manner_for
-from trivium.generate.refuse import judge
 from trivium.models.base import Chat, Embedder, Vectors
-from trivium.patterns.advanced import JUDGED
+from trivium.patterns.advanced import judged
 from trivium.patterns.closed_book import closed_book
 from trivium.patterns.run import Run
 from trivium.retrieve.search import UNREADABLE, clean_question
-from trivium.retrieve.sentences import best_sentences
 from trivium.text.clip import clip
 from trivium.text.language import detect
 from trivium.text.tokens import analyse, analyse_question
@@ -171,10 +168,7 @@ def _advanced(
     chunks: int,
 ) -> Draft:
     """As `trivium.patterns.advanced` from its judgement on: refuse where the evidence is weak."""
-    with run.step("judge") as detail:
-        sentences = best_sentences(question, hits[:JUDGED], embedder=embedder)
-        verdict = judge(question, Evidence(hits), sentences[0] if sentences else None, chunks)
-        detail |= {"probability": verdict.probability, "needed": verdict.threshold, **verdict.features}
+    verdict, sentences = judged(run, question, hits, embedder, chunks)
     run.generate()
     if not verdict.enough:
         return refuse(question, "the evidence is weak")
@@ -182,7 +176,7 @@ def _advanced(
     return answer(question, hits, chat=chat, manner=manner, read=documents.get, sentences=sentences, embedder=embedder)
 
 
-def _naive(
+def _freely(
     run: Run,
     question: str,
     hits: Sequence[Hit],
@@ -191,29 +185,24 @@ def _naive(
     chat: Chat,
     embedder: Embedder | None,
     chunks: int,
+    instructed: bool,
 ) -> Draft:
-    """As `trivium.patterns.naive`: the model says what it likes; it alone may refuse."""
+    """The model says what it likes; it alone may refuse.
+
+    As `trivium.patterns.naive`; or `instructed`, the bare model under RGB's task (arXiv:2309.01431), which is told to
+    say where passages do not answer or are false.
+    """
     run.generate()
     manner = manner_for(chat).freely()
+    if instructed:
+        prompt = "abilities_zh" if detect(question) == "zh" else "abilities"
+        manner = replace(manner, prompt=prompt, passages=len(hits))
     return answer(question, hits, chat=chat, manner=manner, read=documents.get, embedder=embedder)
 
 
-def _instructed(
-    run: Run,
-    question: str,
-    hits: Sequence[Hit],
-    documents: Mapping[str, Document],
-    *,
-    chat: Chat,
-    embedder: Embedder | None,
-    chunks: int,
-) -> Draft:
-    """The bare model under RGB's task (arXiv:2309.01431): told to say where passages do not answer or are false."""
-    run.generate()
-    prompt = "abilities_zh" if detect(question) == "zh" else "abilities"
-    manner = replace(manner_for(chat).freely(), prompt=prompt, passages=len(hits))
-    return answer(question, hits, chat=chat, manner=manner, read=documents.get, embedder=embedder)
-
-
-READERS: Mapping[str, Callable[..., Draft]] = {"advanced": _advanced, "naive": _naive, "instructed": _instructed}
+READERS: Mapping[str, Callable[..., Draft]] = {
+    "advanced": _advanced,
+    "naive": partial(_freely, instructed=False),
+    "instructed": partial(_freely, instructed=True),
+}
 """By name: the patterns `advanced` and `naive` without their search, and the bare model under RGB's instruction."""

@@ -9,9 +9,9 @@ from trivium.generate.answer import answer, refuse
 from trivium.generate.condense import condense
 from trivium.generate.evidence import Evidence
 from trivium.generate.manner import manner_for
-from trivium.generate.refuse import judge
+from trivium.generate.refuse import Verdict, judge
 from trivium.generate.speak import OnText
-from trivium.models.base import Chat, Reranker
+from trivium.models.base import Chat, Embedder, Reranker
 from trivium.patterns.run import Reader, Run, found
 from trivium.retrieve.dedupe import dedupe
 from trivium.retrieve.expand import small_to_big
@@ -83,13 +83,8 @@ def advanced(
     with run.step("widen") as detail:
         passages = [hit for hit in small_to_big(hits, reader.text) if hit.chunk.text]
         detail["passages"] = len(passages)
-    with run.step("judge") as detail:
-        manner = manner_for(chat)
-        embedder = index.embedder if can_read(index, asked) else None
-        sentences = best_sentences(asked, passages[:JUDGED], embedder=embedder)
-        evidence = Evidence(passages)
-        verdict = judge(asked, evidence, sentences[0] if sentences else None, index.size())
-        detail |= {"probability": verdict.probability, "needed": verdict.threshold, **verdict.features}
+    embedder = index.embedder if can_read(index, asked) else None
+    verdict, sentences = judged(run, asked, passages, embedder, index.size())
     run.generate()
     if not verdict.enough:
         why = "nothing was found" if not hits else "the evidence is weak"
@@ -98,7 +93,7 @@ def advanced(
         asked,
         passages,
         chat=chat,
-        manner=manner,
+        manner=manner_for(chat),
         read=reader.document,
         sentences=sentences,
         embedder=embedder,
@@ -107,6 +102,28 @@ def advanced(
         on_text=on_text,
     )
     return run.finish(question, draft, hits)
+
+
+def judged(
+    run: Run, question: str, passages: Sequence[Hit], embedder: Embedder | None, chunks: int
+) -> tuple[Verdict, list[Hit]]:
+    """Weigh whether passages answer, as a step of the run.
+
+    Args:
+        run: takes the step.
+        question: plain text.
+        passages: best first.
+        embedder: one that reads the question; None goes by words alone.
+        chunks: how many the knowledge base has.
+
+    Returns:
+        The verdict, and the best sentences of the first passages.
+    """
+    with run.step("judge") as detail:
+        sentences = best_sentences(question, passages[:JUDGED], embedder=embedder)
+        verdict = judge(question, Evidence(passages), sentences[0] if sentences else None, chunks)
+        detail |= {"probability": verdict.probability, "needed": verdict.threshold, **verdict.features}
+    return verdict, sentences
 
 
 def _chosen(run: Run, question: str, hits: Sequence[Hit], k: int, reranker: Reranker | None) -> list[Hit]:
