@@ -31,6 +31,7 @@ class KnowledgeBase(Index):
     """Documents that can be searched and asked. Make one with `trivium.open`."""
 
     _models: Models
+    _loaded = False
 
     @property
     def chat(self) -> Chat:
@@ -47,9 +48,12 @@ class KnowledgeBase(Index):
 
         An embedder that cannot be loaded is an error where it is needed, which is not in every pattern.
         """
+        if self._loaded:
+            return
         with ThreadPoolExecutor(2, thread_name_prefix="trivium-models") as threads:
             threads.submit(lambda: self.embedder)
-            threads.submit(lambda: self.chat).result()
+            threads.submit(self._models.ready_chat).result()
+        self._loaded = True
 
     def add(
         self,
@@ -161,6 +165,16 @@ class Models:
 
                 self._chat = open_chat(self._chat)
             return self._chat
+
+    def ready_chat(self) -> Chat:
+        """Return the chat model; a small one has read the part of its prompt that every question shares."""
+        from trivium.generate.extract import read_ahead
+        from trivium.generate.manner import manner_for
+
+        chat = self.chat()
+        if manner_for(chat).extracts:
+            read_ahead(chat)
+        return chat
 
     def reranker(self) -> Reranker | None:
         """Return the reranker, if there is one."""

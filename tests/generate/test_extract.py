@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 import pytest
 
-from trivium.generate.extract import LONGEST, extract, extractable
+from trivium.generate.extract import LONGEST, extract, extractable, read_ahead
 from trivium.models.fake import FakeChat
 from trivium.text.kinds import kind_asked
-from trivium.types import TokenLogprob
+from trivium.types import Message, TokenLogprob
 
 SENTENCE = "The X-200 printer was designed by\nMaria Lopez in Oslo in 2011 and sold 40,000 units."
 
@@ -79,3 +80,18 @@ def test_the_passage_cannot_speak_as_somebody_else() -> None:
 )
 def test_questions_that_want_a_few_words(question: str, short: bool) -> None:
     assert extractable(question) == short
+
+
+def test_the_part_of_the_prompt_that_every_question_shares_is_read_ahead() -> None:
+    class Reading(FakeChat):
+        def read_ahead(self, messages: Sequence[Message]) -> None:
+            self.read = list(messages)
+
+    chat = Reading(json.dumps({"answer": "Maria Lopez"}))
+    read_ahead(chat)
+    extract("Who designed the X-200?", SENTENCE, chat)
+    *shown, last = chat.calls[0].messages
+    assert chat.read[:-1] == shown
+    assert last.content.startswith(chat.read[-1].content.split()[0])
+    assert len(shown) > 4
+    read_ahead(FakeChat("a model that cannot"))

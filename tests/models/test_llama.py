@@ -452,3 +452,87 @@ def test_no_gguf_is_no_chat_model(tmp_path):
     (tmp_path / "x.gguf").write_text("hello")
     with pytest.raises(ModelError, match="letters GGUF"):
         LlamaChat(tmp_path / "x.gguf")
+
+
+def turns_that_show_how(question=""):
+    shown = [Message("system", "Name the capital of the country, in one word.")]
+    for country, capital in (("Italy", "Rome"), ("Spain", "Madrid"), ("Japan", "Tokyo"), ("Egypt", "Cairo")) * 4:
+        shown += [Message("user", f"Country: {country}"), Message("assistant", capital)]
+    return [*shown, Message("user", f"Country: {question}")]
+
+
+def asked_after_reading_ahead(model):
+    """Return a model's first answer after it has read ahead, and how many tokens of the prompt it had read."""
+    chat = LlamaChat(model)
+    try:
+        chat.read_ahead(turns_that_show_how())
+        read = []
+        events = chat._engine.events
+
+        def listened(body, **given):
+            for event in events(body, **given):
+                read.append(event.get("timings", {}).get("cache_n", 0))
+                yield event
+
+        chat._engine.events = listened
+        return chat.complete(turns_that_show_how("France"), max_tokens=4).text, max(read)
+    finally:
+        chat.close()
+
+
+@pytest.fixture
+def prompts_folder(tmp_path, monkeypatch, model):
+    monkeypatch.setenv("TRIVIUM_HOME", str(tmp_path))
+    return tmp_path / "prompts"
+
+
+@pytest.mark.real
+def test_what_was_read_ahead_is_not_read_again_by_another_process(model, prompts_folder, monkeypatch):
+    first = asked_after_reading_ahead(model)
+    (kept,) = prompts_folder.iterdir()
+    written = kept.stat().st_mtime_ns
+    monkeypatch.setattr(llama_engine.Engine, "save_state", None)  # a second reading would fail
+    assert asked_after_reading_ahead(model) == first
+    assert first[1] > 100
+    assert "Paris" in first[0]
+    assert kept.stat().st_mtime_ns == written
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("harm", [b"", b"\0" * 4096, b"no state at all"])
+def test_a_torn_state_is_read_anew(model, prompts_folder, harm):
+    first = asked_after_reading_ahead(model)
+    (kept,) = prompts_folder.iterdir()
+    whole = kept.stat().st_size
+    kept.write_bytes(harm or kept.read_bytes()[: whole // 2])
+    assert asked_after_reading_ahead(model) == first
+    assert [path.name for path in prompts_folder.iterdir()] == [kept.name]
+    assert kept.stat().st_size == whole
+
+
+@pytest.mark.real
+def test_a_state_that_cannot_be_kept_costs_only_time(model, prompts_folder, caplog):
+    prompts_folder.write_text("a file where the folder should be")
+    text, read = asked_after_reading_ahead(model)
+    assert "Paris" in text
+    assert read > 100
+    assert not caplog.records
+
+
+@pytest.mark.real
+def test_without_the_prefix_cache_nothing_is_read_ahead(model, prompts_folder):
+    chat = LlamaChat(model, prefix_cache=False)
+    chat.read_ahead(turns_that_show_how())
+    chat.close()
+    assert not prompts_folder.exists()
+
+
+@pytest.mark.real
+def test_the_oldest_states_go(model, prompts_folder):
+    chat = LlamaChat(model)
+    for n in range(llama_engine.STATES_KEPT + 2):
+        chat.read_ahead([Message("user", f"Number {n}")])
+        for path in prompts_folder.iterdir():  # file times are coarse
+            os.utime(path, ns=(path.stat().st_atime_ns, path.stat().st_mtime_ns - 10**9))
+    chat.close()
+    assert len(list(prompts_folder.iterdir())) == llama_engine.STATES_KEPT

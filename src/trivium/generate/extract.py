@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from trivium import prompts
-from trivium.models.base import Chat
+from trivium.models.base import Chat, ReadsAhead
 from trivium.text.content import content_terms
 from trivium.text.facts import numbers
 from trivium.text.fence import neutralise
@@ -57,6 +57,16 @@ class Extract:
 def extractable(question: str) -> bool:
     """Whether the question asks for a few words rather than for an explanation: not "how do I", "why", "is it"."""
     return _OPEN.match(question) is None
+
+
+def read_ahead(chat: Chat) -> None:
+    """Have the model read the turns that show how to copy, where it can do so before there is a question.
+
+    Raises:
+        ModelError: the model failed.
+    """
+    if isinstance(chat, ReadsAhead):
+        chat.read_ahead(prompts.fill("extract", passage="", question=""))
 
 
 def extract(question: str, sentence: str, chat: Chat, kind: Kind | None = None) -> Extract:

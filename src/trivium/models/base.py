@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -92,6 +92,15 @@ class Chat(Protocol):
 
     def count_tokens(self, text: str) -> int:
         """Return the number of tokens of `text`, without special tokens."""
+        ...
+
+
+@runtime_checkable
+class ReadsAhead(Protocol):
+    """A chat model that can read the beginning of its prompts before there is a question."""
+
+    def read_ahead(self, messages: Sequence[Message]) -> None:
+        """Read the beginning that the prompts to come share with `messages`, so that they are answered sooner."""
         ...
 
 

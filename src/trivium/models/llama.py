@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from trivium.errors import ContextOverflow, ModelError, ModelNotFound, UnknownName, UsageError
 from trivium.models.gguf import metadata_items, special_tokens
+from trivium.models.home import home
 from trivium.models.llama_engine import Engine, Event
 from trivium.models.turns import control_pattern, defused, fingerprint, turns
 from trivium.types import Completion, Message, TokenLogprob, Usage
@@ -72,7 +76,9 @@ class LlamaChat:
             parallel=parallel,
             adapters=tuple(self._adapter_paths.values()),
             prefix_cache=prefix_cache,
+            states=home() / "prompts",
         )
+        self._reads_ahead = prefix_cache and not adapters
 
     @cached_property
     def name(self) -> str:
@@ -130,6 +136,24 @@ class LlamaChat:
         """Return the number of tokens of `text`, without special tokens (about 0.4 ms a call)."""
         answer = self._engine.ask("/tokenize", {"content": defused(text, self._control), "add_special": False})
         return len(answer["tokens"])
+
+    def read_ahead(self, messages: Sequence[Message]) -> None:
+        """Read the beginning that the prompts to come share with these messages; see `ReadsAhead`.
+
+        The first time it is read (a second for 300 tokens on two cores) and its state kept under Trivium's home
+        (23 kB a token of a model of 135M parameters); from then on it is loaded in milliseconds.
+
+        Raises:
+            ContextOverflow, ModelError: as `complete`.
+        """
+        if not self._reads_ahead:
+            return
+        spoken = turns(messages, self._control, 1)
+        made_by = (fingerprint(self.path), version("xllamacpp"), self.context, spoken)
+        name = f"{self.path.stem}-{hashlib.sha256(json.dumps(made_by).encode()).hexdigest()[:16]}"
+        if not self._engine.load_state(name):
+            self.complete(messages, max_tokens=1)
+            self._engine.save_state(name)
 
     def close(self) -> None:
         """Free the model's memory now rather than when the object goes."""

@@ -8,6 +8,7 @@ key, no cross-origin access and no web pages (on a loopback port where there are
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import http.client
 import json
 import logging
@@ -34,6 +35,9 @@ BATCH = 512
 
 PREFIX_CACHE_MIB = 256
 """Memory for the prompt states of earlier conversations; llama.cpp's own default is 8 GiB."""
+
+STATES_KEPT = 8
+"""Files of read prompts in their folder: a new one takes the place of the oldest."""
 
 _SPIN = "1000"
 _SOCKET_PATH_LIMIT = 100  # sun_path holds 104 bytes on macOS, 108 on Linux
@@ -89,6 +93,7 @@ class Engine:
         parallel: requests worked on at once, each with a context (and its memory) of its own.
         adapters: LoRA adapters as GGUF files; a request chooses one by its place in this sequence.
         prefix_cache: reuse the states of a prompt's beginning that an earlier request shared.
+        states: the folder for `save_state` and `load_state`; it need not exist.
     """
 
     def __init__(
@@ -100,8 +105,10 @@ class Engine:
         parallel: int = 1,
         adapters: Sequence[Path] = (),
         prefix_cache: bool = True,
+        states: Path | None = None,
     ) -> None:
         xllamacpp = _import_xllamacpp()
+        self._states = states
         params = xllamacpp.CommonParams()
         params.model.path = str(path)
         params.n_ctx = context * parallel
@@ -118,6 +125,7 @@ class Engine:
         params.endpoint_metrics = True  # asked by _close
         params.cors_origins = ""
         params.n_threads_http = 2
+        params.slot_save_path = f"{states}{os.sep}" if states else ""
         self._key = secrets.token_hex(32)
         params.api_keys = [self._key]
         folder = _private_folder()
@@ -198,6 +206,39 @@ class Engine:
             raise _error(answer["error"])
         return answer
 
+    def load_state(self, name: str) -> bool:
+        """Load what `save_state` kept under this name; return whether there is such a state of this model."""
+        if self._states is None:
+            return False
+        for path in self._states.glob(f"{name}.*.state"):
+            try:
+                if path.name != f"{name}.{_digest(path)}.state":  # llama.cpp ends the process over a torn file
+                    path.unlink()
+                    continue
+                self.ask("/slots/0?action=restore", {"filename": path.name})
+            except (OSError, ModelError) as error:
+                _log.debug("%s is read anew: %s", path, error)
+            else:
+                return True
+        return False
+
+    def save_state(self, name: str) -> None:
+        """Keep the state of the prompt that was read last, under its checksum; a full disk keeps nothing."""
+        if self._states is None:
+            return
+        part = self._states / f"{name}.{os.getpid()}.part"
+        try:
+            self._states.mkdir(parents=True, exist_ok=True)
+            self.ask("/slots/0?action=save", {"filename": part.name})
+            part.replace(self._states / f"{name}.{_digest(part)}.state")
+            newest = sorted(self._states.iterdir(), key=lambda path: path.stat().st_mtime, reverse=True)
+            for path in newest[STATES_KEPT:]:
+                path.unlink(missing_ok=True)
+        except (OSError, ModelError) as error:
+            _log.debug("the state of a prompt is not kept: %s", error)
+            with contextlib.suppress(OSError):
+                part.unlink(missing_ok=True)
+
     def _connection(self) -> http.client.HTTPConnection:
         if self._address.startswith("unix://"):
             return _Connection(self._address.removeprefix("unix://"))
@@ -220,6 +261,11 @@ def available_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:32]
 
 
 def _encode(body: Mapping[str, Any]) -> bytes:
