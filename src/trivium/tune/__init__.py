@@ -1,1 +1,1 @@
-"""Tune a model: the third road. Methods, the loop, embedders and rerankers; needs the extra `tune`."""
+"""Tune a model: every method on one loop. Needs the extra `tune`; nothing here loads torch until it is used."""

@@ -75,20 +75,23 @@ class Swiglu(Function):
 class Attention(Function):
     """Causal attention with rotary positions and grouped keys (Ainslie et al. 2023, arXiv:2305.13245).
 
-    The queries of a group of heads are folded into rows of one product, so that keys are never repeated. Rows of a
-    shorter sequence are padded at its end, where no earlier position looks.
+    The queries of a group of heads are folded into rows of one product, so that keys are never repeated.
     """
 
     @staticmethod
-    def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, cos: Tensor, sin: Tensor, future: Tensor) -> Tensor:
-        """(B, T, H, d), (B, T, G, d) twice, (T, d/2) twice, (T, T) with -inf above the diagonal; to (B, T, H, d)."""
+    def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, cos: Tensor, sin: Tensor, hidden: Tensor) -> Tensor:
+        """(B, T, H, d), (B, T, G, d) twice, (B, T, 1, d/2) twice, (1 or B, T, T) with -inf where no token may look;
+        to (B, T, H, d).
+        """
         batch, length, heads, width = q.shape
         groups = k.shape[2]
         queries = _folded(_rotated(q, cos, sin), groups)
         keys = _rotated(k, cos, sin).transpose(1, 2).reshape(batch * groups, length, width)
         values = v.transpose(1, 2).reshape(batch * groups, length, width)
         scale = width**-0.5
-        scores = torch.baddbmm(future.repeat(heads // groups, 1), queries, keys.transpose(1, 2), alpha=scale)
+        hidden = hidden.repeat(1, heads // groups, 1)
+        hidden = hidden.repeat_interleave(groups, 0) if len(hidden) > 1 else hidden
+        scores = torch.baddbmm(hidden, queries, keys.transpose(1, 2), alpha=scale)
         weights = torch.softmax(scores, -1)
         ctx.save_for_backward(queries, keys, values, weights, cos, sin)
         ctx.shape = (batch, length, heads, width, groups)
@@ -145,7 +148,6 @@ class LabelLoss(Function):
 def _rotated(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     """Turn each pair of a head's two halves by its position's angle (Su et al. 2021, arXiv:2104.09864)."""
     first, second = x.chunk(2, -1)
-    cos, sin = cos[:, None], sin[:, None]
     result = torch.empty(x.shape, dtype=x.dtype)
     left, right = result.chunk(2, -1)
     torch.mul(first, cos, out=left).addcmul_(second, sin, value=-1)

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from trivium.tune.batches import visible
 from trivium.tune.fast.functions import Attention, LabelLoss, LoraLinear, Norm, Swiglu
 
 _ACTIVATIONS = ("silu", "swish")
@@ -48,6 +49,18 @@ class _Layer:
     between: Tensor
     gate_up: _Join
     down: _Join
+
+
+@dataclass(frozen=True)
+class _View:
+    """What the attention of a batch sees: where its N tokens stand in (B, T), their angles, what is hidden."""
+
+    batch: int
+    length: int
+    place: Tensor | None
+    cos: Tensor
+    sin: Tensor
+    hidden: Tensor
 
 
 class FastLlama:
@@ -94,58 +107,48 @@ class FastLlama:
             getattr(layer, "base_layer", layer).weight.data = part  # one copy of the weights, not two
         return _Join(joined, layers, self._adapter)
 
-    def loss(self, ids: Tensor, lengths: Tensor, labels: Tensor) -> Tensor:
+    def loss(self, ids: Tensor, positions: Tensor, labels: Tensor, branches: Tensor | None = None) -> Tensor:
         """Return the sum of the cross-entropies of all labelled tokens, a float32 scalar.
 
         Args:
-            ids: (B, T), padded at the right.
-            lengths: (B,) tokens of each row.
+            ids: (B, T) token numbers, padded at the right.
+            positions: (B, T) each token's place in its sequence, -1 for padding.
             labels: (B, T), -100 where no token is to be learnt.
+            branches: (B, T), where rows are trees: 0 for a beginning that several samples share, and a number for
+                each sample's own rest, which sees the beginning and itself. None where each row is one sample.
         """
         batch, length = ids.shape
-        real = torch.arange(length) < lengths[:, None]
-        place = real.flatten().nonzero()[:, 0] if not bool(real.all()) else None
+        real = positions >= 0
+        place = None if bool(real.all()) else real.flatten().nonzero()[:, 0]
         targets = torch.full_like(labels, -100)
         targets[:, :-1] = labels[:, 1:]
         targets = targets[real]
         wanted = (targets != -100).nonzero()[:, 0]
-        cos, sin = (part[0, :, : self._width // 2].to(self._dtype) for part in self._angles(length))
-        future = torch.full((length, length), float("-inf"), dtype=self._dtype).triu_(1)
-        shape = (batch, length, place, cos, sin, future)
+        seen = visible(length, branches)
+        hidden = torch.zeros(seen.shape, dtype=self._dtype).masked_fill_(~seen, float("-inf"))
+        cos, sin = (
+            part[..., None, : self._width // 2].to(self._dtype) for part in self._rotary(self._last, positions.clamp(0))
+        )
+        view = _View(batch, length, place, cos, sin, hidden)
 
         stream = torch.nn.functional.embedding(ids[real], self._embedding).float()
         for layer in self._layers[:-1]:
-            stream = stream + self._attended(layer, stream, *shape)
+            stream = stream + self._attended(layer, stream, view)
             stream = stream + self._fed(layer, stream)
         last = self._layers[-1]
-        attended = self._attended(last, stream, *shape, wanted=wanted)
-        stream = stream[wanted] + attended
+        stream = stream[wanted] + self._attended(last, stream, view, wanted)
         stream = stream + self._fed(last, stream)
         return LabelLoss.apply(Norm.apply(stream, self._last, self._epsilon, self._dtype), self._head, targets[wanted])
 
-    def _angles(self, length: int) -> tuple[Tensor, Tensor]:
-        return self._rotary(self._last, torch.arange(length)[None])  # type: ignore[no-any-return]
-
-    def _attended(
-        self,
-        layer: _Layer,
-        stream: Tensor,
-        batch: int,
-        length: int,
-        place: Tensor | None,
-        cos: Tensor,
-        sin: Tensor,
-        future: Tensor,
-        wanted: Tensor | None = None,
-    ) -> Tensor:
+    def _attended(self, layer: _Layer, stream: Tensor, view: _View, wanted: Tensor | None = None) -> Tensor:
         joined = layer.qkv(Norm.apply(stream, layer.before, self._epsilon, self._dtype))
-        if place is not None:
-            joined = joined.new_zeros(batch * length, joined.shape[1]).index_copy(0, place, joined)
-        heads = joined.view(batch, length, -1, self._width)
+        if view.place is not None:
+            joined = joined.new_zeros(view.batch * view.length, joined.shape[1]).index_copy(0, view.place, joined)
+        heads = joined.view(view.batch, view.length, -1, self._width)
         q, k, v = heads.split([self._heads, self._groups, self._groups], 2)
-        mixed = Attention.apply(q, k, v, cos, sin, future).reshape(batch * length, -1)
-        if place is not None:
-            mixed = mixed[place]
+        mixed = Attention.apply(q, k, v, view.cos, view.sin, view.hidden).reshape(view.batch * view.length, -1)
+        if view.place is not None:
+            mixed = mixed[view.place]
         return layer.out(mixed if wanted is None else mixed[wanted])
 
     def _fed(self, layer: _Layer, stream: Tensor) -> Tensor:
