@@ -11,7 +11,7 @@ import sys
 
 import typer
 
-from trivium.cli import ask, bench_set, documents, evaluate, judge, models, questions, search
+from trivium.cli import ask, bench_set, documents, evaluate, judge, models, questions, search, tokens
 from trivium.cli.demo import demo
 from trivium.cli.screen import Screen
 from trivium.errors import TriviumError
@@ -35,6 +35,7 @@ evaluate.register(app)
 bench_set.register(app)
 questions.register(app)
 judge.register(app)
+tokens.register(app)
 app.command("demo", epilog="Example: trivium demo --docs handbook/ --question 'Who approves travel?'")(demo)
 
 
