@@ -19,7 +19,7 @@ REPOSITORY = Path(__file__).parents[1]
 
 LEVELS: dict[str, float] = {
     "types": 0, "errors": 0, "extras": 0, "version": 0, "codec": 0,
-    "models": 1, "text": 1, "prompts": 1, "journal": 1,
+    "models": 1, "text": 1, "prompts": 1, "journal": 1, "threads": 1,
     "documents": 2,
     "index": 3, "tasks": 3,
     "retrieve": 4, "generate": 4, "evaluate": 4,

@@ -21,9 +21,9 @@ from trivium.errors import JudgeError, UnknownName, UsageError
 from trivium.evaluate.grounding import GROUNDING
 from trivium.evaluate.grounding.judged import JUDGED
 from trivium.evaluate.judge import Judge
-from trivium.evaluate.pool import Pool
 from trivium.models.base import Embedder
 from trivium.tasks.records import Problem, Record, read_records
+from trivium.threads import Pool
 from trivium.types import Answer, Chunk, Example, Hit
 
 _YES = {"yes", "y", "true", "good", "right", "correct", "supported", "faithful", "grounded", "relevant"}
@@ -144,14 +144,11 @@ def scores_by_judge(
             return place, None
 
     found: list[float | None] = [None] * len(rows)
-    pool: Pool[tuple[int, LabelledAnswer], tuple[int, float | None]] = Pool(enumerate(rows), work, parallel)
-    try:
+    with Pool(enumerate(rows), work, parallel) as pool:
         for done, (place, value) in enumerate(pool, start=1):
             found[place] = value
             if progress is not None:
                 progress(done, len(rows))
-    finally:
-        pool.stop()
     return found
 
 

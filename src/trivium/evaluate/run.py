@@ -20,18 +20,16 @@ from pathlib import Path
 from typing import Any
 
 from trivium.errors import TriviumError, UsageError
-from trivium.evaluate.pool import Pool
 from trivium.evaluate.record import Record, begin, digest, end, holding, read
 from trivium.evaluate.results import Log, Result, read_results, result_ids
 from trivium.evaluate.scoring import Scored, Scorer
 from trivium.evaluate.summary import Failed, Report, Tally, failure_points, figures
+from trivium.threads import Pool
 from trivium.types import Answer, Example
 
 WORKERS = 4
 MOST_ERRORS_IN_A_ROW = 50
 """So many failures one after another mean that the system is gone: the run is given up, to be resumed later."""
-_GRACE = 10.0
-"""Seconds that an interrupted run waits for the answers under way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,22 +181,20 @@ class _Session:
         self._tell()
         todo = (example for example in examples if not self._tally.has(example.id))
         # Decided before the first answer is counted: the generator looks again at each question when it comes to it.
-        pool = Pool(todo, ask, min(workers, max(1, self._total - self._done)))
-        try:
-            for result in pool:
-                self._keep(result)
-                if self._in_a_row >= MOST_ERRORS_IN_A_ROW:
-                    for late in pool.drain(_GRACE):
-                        self._keep(late)
-                    return f"{self._in_a_row} questions failed in a row, the last by {result.error}"
-        except KeyboardInterrupt:
-            if self._taken is not None:  # the interrupt fell between taking a result and writing it
-                self._keep(self._taken)
-            for late in pool.drain(_GRACE):
-                self._keep(late)
-            raise
-        finally:
-            pool.stop()
+        with Pool(todo, ask, min(workers, max(1, self._total - self._done))) as pool:
+            try:
+                for result in pool:
+                    self._keep(result)
+                    if self._in_a_row >= MOST_ERRORS_IN_A_ROW:
+                        for late in pool.drain():
+                            self._keep(late)
+                        return f"{self._in_a_row} questions failed in a row, the last by {result.error}"
+            except KeyboardInterrupt:
+                if self._taken is not None:  # the interrupt fell between taking a result and writing it
+                    self._keep(self._taken)
+                for late in pool.drain():
+                    self._keep(late)
+                raise
         return ""
 
     def _keep(self, result: Result) -> None:

@@ -12,15 +12,13 @@ from typing import Self
 
 from trivium.errors import ContextOverflow
 from trivium.evaluate.abilities.values import CaseSet, Reader, Said, Trial
-from trivium.evaluate.pool import Pool
 from trivium.evaluate.results import CURE
 from trivium.journal import Journal
 from trivium.text.markers import without_markers
+from trivium.threads import Pool
 from trivium.types import Answer
 
 FILE = "abilities.jsonl"
-_GRACE = 10.0
-"""Seconds that an interrupted run waits for the answers under way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,19 +123,17 @@ def ask(
             return trial, Said("", error=str(error)), None
         return trial, Said(without_markers(answer.text), answer.refused), answer
 
-    pool = Pool(new.values(), one, min(max(workers, 1), max(len(new), 1)))
-    try:
-        for trial, said, answer in pool:
-            answers.put(trial, said, answer)
-            done, failed = done + 1, failed + bool(said.error)
-            if progress is not None:
-                progress(Progress(stage, done, len(trials), failed))
-    except KeyboardInterrupt:
-        for trial, said, answer in pool.drain(_GRACE):
-            answers.put(trial, said, answer)
-        raise
-    finally:
-        pool.stop()
+    with Pool(new.values(), one, min(max(workers, 1), max(len(new), 1))) as pool:
+        try:
+            for trial, said, answer in pool:
+                answers.put(trial, said, answer)
+                done, failed = done + 1, failed + bool(said.error)
+                if progress is not None:
+                    progress(Progress(stage, done, len(trials), failed))
+        except KeyboardInterrupt:
+            for trial, said, answer in pool.drain():
+                answers.put(trial, said, answer)
+            raise
     found = [answers.said[key(trial)] for trial in trials]
     answers.failed += sum(bool(said.error) for said in found)
     return found

@@ -12,7 +12,6 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +25,7 @@ from trivium.tasks.questions import line_of, read_jsonl
 from trivium.tasks.synthesis.checks import Search
 from trivium.tasks.synthesis.corpus import Corpus
 from trivium.tasks.synthesis.kinds import KINDS, WITH_CHAT, WITHOUT_CHAT, Draft, Workshop
+from trivium.threads import Pool
 from trivium.types import Document, Example, Gold
 
 TRIES = 20
@@ -129,39 +129,21 @@ def _make_kind(
             if key not in attempts.outcomes[name]:
                 yield key, material
 
-    for key, drafted in _in_order(left(), lambda material: kind.make(shop, material), threads):
-        if attempts.kept(name) >= count:
-            return
-        if isinstance(drafted, Draft) and same(drafted.question) in attempts.questions:
-            drafted = "asked before"
-        if isinstance(drafted, str):
-            attempts.drop(name, key, drafted)
-            progress(name, drafted, "")
-        else:
-            attempts.keep(name, key, _example(name, key, drafted, made_by))
-            progress(name, KEPT, drafted.question)
+    def make(item: tuple[str, Any]) -> tuple[str, Draft | str]:
+        return item[0], kind.make(shop, item[1])
 
-
-def _in_order(
-    items: Iterator[tuple[str, Any]], make: Callable[[Any], Draft | str], threads: int
-) -> Iterator[tuple[str, Draft | str]]:
-    """Yield the key and outcome of each item, in the order of the items, several being made at once."""
-    if threads <= 1:
-        for key, item in items:
-            yield key, make(item)
-        return
-    pool = ThreadPoolExecutor(threads)
-    waiting: list[tuple[str, Future[Draft | str]]] = []
-    try:
-        for key, item in items:
-            waiting.append((key, pool.submit(make, item)))
-            if len(waiting) >= threads:
-                first, future = waiting.pop(0)
-                yield first, future.result()
-        for first, future in waiting:
-            yield first, future.result()
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+    with Pool(left(), make, threads, in_order=True) as pool:
+        for key, drafted in pool:
+            if attempts.kept(name) >= count:
+                return
+            if isinstance(drafted, Draft) and same(drafted.question) in attempts.questions:
+                drafted = "asked before"
+            if isinstance(drafted, str):
+                attempts.drop(name, key, drafted)
+                progress(name, drafted, "")
+            else:
+                attempts.keep(name, key, _example(name, key, drafted, made_by))
+                progress(name, KEPT, drafted.question)
 
 
 def _id(kind: str, key: str) -> str:
