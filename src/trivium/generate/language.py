@@ -8,29 +8,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from trivium.text.language import detect
-
-NAMES: Mapping[str, str] = {
-    "en": "English",
-    "zh": "Chinese",
-    "ja": "Japanese",
-    "ko": "Korean",
-    "de": "German",
-    "fr": "French",
-    "es": "Spanish",
-    "it": "Italian",
-    "pt": "Portuguese",
-    "nl": "Dutch",
-    "ru": "Russian",
-    "uk": "Ukrainian",
-    "ar": "Arabic",
-    "fa": "Persian",
-    "hi": "Hindi",
-    "th": "Thai",
-    "el": "Greek",
-    "he": "Hebrew",
-}
-"""The languages that a prompt can name; of another, it says "the language of the question"."""
+from trivium.text.language import NAMES, detect
 
 
 @cache

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections import Counter
+from collections.abc import Mapping
 from functools import cache, lru_cache
 from importlib.resources import files
 
@@ -64,6 +65,28 @@ _BY_SCRIPT = {
     "Ethiopic": "am",
     "Khmer": "km",
 }
+NAMES: Mapping[str, str] = {
+    "en": "English",
+    "zh": "Chinese",
+    "ja": "Japanese",
+    "ko": "Korean",
+    "de": "German",
+    "fr": "French",
+    "es": "Spanish",
+    "it": "Italian",
+    "pt": "Portuguese",
+    "nl": "Dutch",
+    "ru": "Russian",
+    "uk": "Ukrainian",
+    "ar": "Arabic",
+    "fa": "Persian",
+    "hi": "Hindi",
+    "th": "Thai",
+    "el": "Greek",
+    "he": "Hebrew",
+}
+"""The English names of the languages that a prompt can name."""
+
 _SAMPLE = 20_000
 """Characters that `detect` reads of a long text: a third each from the start, the middle and the end."""
 _WORD = re.compile(r"[^\W\d_]+")
