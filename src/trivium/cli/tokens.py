@@ -50,7 +50,7 @@ def tokens(
     given = sys.stdin.read() if text == "-" else text
     if not given:
         raise UsageError("There is no text.", "Give one, or - to read it from standard input.")
-    cuts = [cut(given, model) for model in models or [None]]
+    cuts = [cut(given, model) for model in models] if models else [cut(given)]
     if screen.as_json:
         screen.emit({"text": given, "models": [_facts(one) for one in cuts]})
         return 0

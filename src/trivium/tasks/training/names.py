@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
+from trivium.text.language import NAMES
 from trivium.text.normalise import normalise
 
 _NAMES: Mapping[str, tuple[str, ...]] = {
@@ -73,12 +74,9 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
     "entities": ("entities", "spans", "label", "labels", "annotations"),
 }
 """A role and its names. A name may have several roles: a format asks for the roles that it wants."""
-_LANGUAGE = re.compile(
-    r"(?:en|zh|de|fr|es|it|pt|nl|ru|uk|ja|ko|ar|fa|hi|th|el|he|cs|pl|ro|tr|vi|sv|fi|da|id)(?:[-_]\w+)?"
-)
-_LANGUAGE_NAMES = {
-    **{"english": "en", "chinese": "zh", "german": "de", "french": "fr", "spanish": "es", "italian": "it"},
-    **{"portuguese": "pt", "dutch": "nl", "russian": "ru", "japanese": "ja", "korean": "ko", "arabic": "ar"},
+_CODES = re.compile(f"(?:{'|'.join(NAMES)}|cs|pl|ro|tr|vi|sv|fi|da|id|no|hu|bg)(?:[-_]\\w+)?")
+_LANGUAGES = {
+    **{name.lower(): code for code, name in NAMES.items()},
     **{"英文": "en", "英语": "en", "中文": "zh", "汉语": "zh", "法语": "fr", "德语": "de", "日语": "ja"},
 }
 
@@ -121,7 +119,7 @@ def has(record: Mapping[str, Any], *roles: str) -> bool:
 def language(key: object) -> str:
     """Return the language that a column is named after, or the empty text."""
     name = str(key).strip().lower()
-    return _LANGUAGE_NAMES.get(name, name if _LANGUAGE.fullmatch(name) else "")
+    return _LANGUAGES.get(name, name if _CODES.fullmatch(name) else "")
 
 
 def known(names: tuple[str, ...]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 
 from trivium.tasks.training.values import (
@@ -114,3 +115,8 @@ def _last_user(turns: tuple[Turn, ...], text: str) -> tuple[Turn, ...]:
 def _joined(tokens: tuple[str, ...]) -> str:
     """Tokens as a text: with blanks between words, without them between characters."""
     return ("" if sum(map(len, tokens)) <= 1.2 * len(tokens) else " ").join(tokens)
+
+
+def seed_of(seed: int, key: str) -> int:
+    """Return the seed of one sample's draws: a number that a seed and a key always give."""
+    return int.from_bytes(hashlib.sha256(f"{seed}\n{key}".encode("utf-8", "surrogatepass")).digest()[:8], "big")

@@ -7,7 +7,6 @@ memory; here it refuses, as a grounded answer must. The prompt is the one of run
 
 from __future__ import annotations
 
-import hashlib
 import random
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -17,6 +16,7 @@ from trivium.errors import UnknownName, UsageError
 from trivium.tasks.formats.squad import locate, sentence_around
 from trivium.tasks.records import Problem
 from trivium.tasks.synthesis.checks import holds
+from trivium.tasks.training.parts import seed_of
 from trivium.tasks.training.values import Dialogue, TrainingSet, Turn
 from trivium.types import Chunk, Document, Example, Hit, Message
 
@@ -119,7 +119,7 @@ def raft(
     problems: list[Problem] = []
     samples: list[Dialogue] = []
     for example in examples:
-        draw = random.Random(_number(seed, example.id))
+        draw = random.Random(seed_of(seed, example.id))
         wanted = draw.randint(least, most)
         lesson = _lesson(example, shelf, wanted, draw.random() < without, search, draw)
         sample = lesson if isinstance(lesson, str) else _sample(example, lesson, show, refusal, TARGETS[target], draw)
@@ -329,7 +329,3 @@ def passage_of(document: Document) -> Chunk:
         end=len(document.text),
         headings=headings,
     )
-
-
-def _number(seed: int, id: str) -> int:
-    return int.from_bytes(hashlib.sha256(f"{seed}\n{id}".encode("utf-8", "surrogatepass")).digest()[:8], "big")
