@@ -75,4 +75,17 @@ class Words:
 def share(weights: Mapping[str, float], *held: Words | AbstractSet[str]) -> float:
     """Return the weighted share, 0 to 1, of the terms that at least one of `held` has; 1 where there are no terms."""
     total = sum(weights.values())
-    return sum(w for term, w in weights.items() if any(term in one for one in held)) / total if total else 1.0
+    if not total:
+        return 1.0
+    tokens = [one.tokens if isinstance(one, Words) else one for one in held]
+    chinese = [one.chinese for one in held if isinstance(one, Words) and one.chinese]
+    found = 0.0
+    for term, weight in weights.items():  # a plain loop: this is asked some hundred times for each answer scored
+        for one in tokens:
+            if term in one:
+                found += weight
+                break
+        else:
+            if chinese and _HAN.match(term) and any(term in text for text in chinese):
+                found += weight
+    return found / total

@@ -206,10 +206,7 @@ class Ground:
             last += [*range(start, start + n), *range(start + 1, start + n)]
             start += n
         self._first, self._last = np.array(first, dtype=np.intp), np.array(last, dtype=np.intp)
-        self._with_token: dict[str, list[int]] = {}
-        for place, sentence in enumerate(self._sentences):
-            for token in sentence.words[0].tokens:
-                self._with_token.setdefault(token, []).append(place)
+        self._tokens = [one.words[0].tokens for one in self._sentences]
         chinese = [one.words[0].chinese for one in self._sentences]
         self._chinese = chinese if any(chinese) else []
         self._in_sentences: dict[str, Held] = {}
@@ -238,11 +235,9 @@ class Ground:
 
     def _sentences_with(self, term: str) -> Held:
         if term not in self._in_sentences:
+            found = np.array([term in tokens for tokens in self._tokens], dtype=np.bool_)
             if self._chinese and _HAN.match(term):  # Chinese words are looked up as they stand
-                found = np.array([term in text for text in self._chinese], dtype=np.bool_)
-            else:
-                found = np.zeros(len(self._sentences), dtype=np.bool_)
-            found[self._with_token.get(term, [])] = True
+                found |= np.array([term in text for text in self._chinese], dtype=np.bool_)
             self._in_sentences[term] = found
         return self._in_sentences[term]
 
