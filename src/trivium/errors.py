@@ -12,7 +12,8 @@ TriviumError
 │   ├── ChecksumError      a file is not the one that was pinned
 │   ├── ContextOverflow    the prompt is too long; carries `tokens` and `limit`
 │   ├── JudgeError         a judge gave no usable verdict; carries `reason`
-│   └── RemoteError        an endpoint failed for good; carries `status`
+│   ├── RemoteError        an endpoint failed for good; carries `status`
+│   └── TrainingFailed     training diverged, or ran out of memory
 └── StoreError             the knowledge base itself
     ├── StoreNotFound      there is no knowledge base at this place
     ├── StoreVersion       written by a newer or older Trivium
@@ -121,6 +122,10 @@ class RemoteError(ModelError):
     def __init__(self, problem: str, cure: str = "", status: int | None = None) -> None:
         self.status = status
         super().__init__(problem, cure)
+
+
+class TrainingFailed(ModelError):
+    """Training diverged, or ran out of memory."""
 
 
 class StoreError(TriviumError):
