@@ -42,6 +42,8 @@ def quantise(base: Base) -> None:
         if place.module.bias is not None:
             layer.bias = nn.Parameter(place.module.bias.detach().clone(), requires_grad=False)
         layer = layer.to(weight.device)  # this is what quantises
+        # On some processors the first forward pass in evaluation would repack the weights, for good and with loss.
+        layer.support_avx512bf16_for_cpu = False
         setattr(layer, _DENSE, Conv1D if transposed else nn.Linear)
         _put(base.model, place.name, layer)
     base.model.is_loaded_in_4bit = True
@@ -50,13 +52,17 @@ def quantise(base: Base) -> None:
 def dequantise(model: Any, deltas: Mapping[str, torch.Tensor] | None = None) -> None:
     """Replace 4-bit layers by dense ones of what they computed, plus the deltas (d_out, d_in) by layer name."""
     bits = need("bitsandbytes", extra="tune")
+    deltas = deltas or {}
     for name, layer in list(model.named_modules()):
         if not isinstance(layer, bits.nn.Linear4bit):
+            if name in deltas:
+                with torch.no_grad():
+                    layer.weight += deltas[name].to(layer.weight)
             continue
         weight = bits.functional.dequantize_4bit(layer.weight.data, layer.weight.quant_state)
         dtype = layer.compute_dtype or weight.dtype
         weight = weight.float()
-        if deltas and name in deltas:
+        if name in deltas:
             weight = weight + deltas[name].to(weight.device)
         outputs, inputs = weight.shape
         if getattr(layer, _DENSE, nn.Linear) is Conv1D:

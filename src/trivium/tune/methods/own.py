@@ -141,7 +141,7 @@ class Own:
         """See `Attached.penalty`."""
         return sum((term() for term in self._entry().adapter.penalties), start=0.0)
 
-    def install(self, method: Method, settings: Settings, task: str, name: str) -> Adapter:
+    def install(self, method: Method, settings: Settings, task: str, name: str) -> None:
         """Build an adapter of `method` under `name`, switched off."""
         if not re.fullmatch(r"\w+", name):
             raise UsageError(f"{name!r} cannot name an adapter.", "Use letters, digits and underscores.")
@@ -159,8 +159,9 @@ class Own:
         if method.switchable:
             for key in adapter.selected:
                 self._original.setdefault(key, self.model.get_parameter(key).detach().clone())
-        self._entries[name] = _Entry(method, settings, task, adapter, count)
-        return adapter
+        entry = self._entries[name] = _Entry(method, settings, task, adapter, count)
+        for parameter in _trainable(entry.adapter):
+            parameter.requires_grad_(False)
 
     def save(self, folder: Path) -> None:
         """See `Attached.save`."""
