@@ -6,7 +6,6 @@ described in docs/questions.md: one object a line, whose keys are the fields of 
 
 from __future__ import annotations
 
-import json
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -19,7 +18,7 @@ from typing import Any
 from trivium.errors import UsageError
 from trivium.tasks.formats import FOLDERS, FORMATS
 from trivium.tasks.formats.corpus import is_passage, read_corpus
-from trivium.tasks.records import Problem, Record, count_problems, read_records
+from trivium.tasks.records import Problem, Record, count_problems, json_line, read_records, write_lines
 from trivium.tasks.sheet import FORM_ERRORS, Sheet
 from trivium.types import Document, Example
 
@@ -164,21 +163,7 @@ def write_questions(path: str | os.PathLike[str], examples: Iterable[Example]) -
 
     Fields that hold their default are left out. Reading the file gives equal examples.
     """
-    place = Path(path)
-    place.parent.mkdir(parents=True, exist_ok=True)
-    part = place.with_name(f".{place.name}.{os.getpid()}.part")
-    count = 0
-    try:
-        with part.open("wb") as stream:
-            for example in examples:
-                stream.write(line_of(example))
-                count += 1
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(part, place)
-    finally:
-        part.unlink(missing_ok=True)
-    return count
+    return write_lines(path, map(line_of, examples))
 
 
 def line_of(example: Example) -> bytes:
@@ -195,11 +180,4 @@ def line_of(example: Example) -> bytes:
             row[field] = value
     if example.metadata:
         row["metadata"] = dict(example.metadata)
-    line = json.dumps(row, ensure_ascii=False)
-    if not line.isascii():
-        for separator in "\x85\u2028\u2029":  # other programs take them for line ends
-            line = line.replace(separator, f"\\u{ord(separator):04x}")
-    try:
-        return (line + "\n").encode("utf-8")
-    except UnicodeEncodeError:  # half of a surrogate pair, which JSON can only write as an escape
-        return (json.dumps(row) + "\n").encode("utf-8")
+    return json_line(row)

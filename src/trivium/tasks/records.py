@@ -10,7 +10,7 @@ import gzip
 import json
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -320,3 +320,37 @@ def _columns(name: str, document: dict[str, Any]) -> Iterator[Record]:
             yield Record(f"{name}[{number}]", {key: value[number] for key, value in document.items()})
     else:
         yield Record(name, document)
+
+
+# --- writing ---------------------------------------------------------------------------------------------------
+
+
+def json_line(row: Mapping[str, Any]) -> bytes:
+    """Return one record as a line of JSON Lines."""
+    line = json.dumps(row, ensure_ascii=False)
+    if not line.isascii():
+        for separator in "\x85\u2028\u2029":  # other programs take them for line ends
+            line = line.replace(separator, f"\\u{ord(separator):04x}")
+    try:
+        return (line + "\n").encode("utf-8")
+    except UnicodeEncodeError:  # half of a surrogate pair, which JSON can only write as an escape
+        return (json.dumps(row) + "\n").encode("utf-8")
+
+
+def write_lines(path: str | os.PathLike[str], lines: Iterable[bytes]) -> int:
+    """Write lines to a file, all of them or none; return how many."""
+    place = Path(path)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    part = place.with_name(f".{place.name}.{os.getpid()}.part")
+    count = 0
+    try:
+        with part.open("wb") as stream:
+            for line in lines:
+                stream.write(line)
+                count += 1
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(part, place)
+    finally:
+        part.unlink(missing_ok=True)
+    return count

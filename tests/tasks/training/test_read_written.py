@@ -319,7 +319,10 @@ def test_kinds_can_be_asked_for(tmp_path: Path) -> None:
         "answers": {"text": ["Lima"], "answer_start": [0]},
         "id": "7",
     }
-    assert one(tmp_path, squad) == SpanQuestion("What?", "Lima is it.", ("Lima",), (0,), id="7", group="context 7")
-    assert one(tmp_path, squad, kind="retrieval") == Retrieval("What?", ("Lima is it.",), id="7", group="context 7")
+    span = one(tmp_path, squad)
+    assert span == SpanQuestion("What?", "Lima is it.", ("Lima",), (0,), id="7", group=span.group)
+    other = {**squad, "question": "Which?", "id": "8"}
+    assert len({sample.group for sample in read_training(write(tmp_path, squad, other)).samples}) == 1
+    assert one(tmp_path, squad, kind="retrieval") == Retrieval("What?", ("Lima is it.",), id="7", group=span.group)
     with pytest.raises(UsageError, match="They can be taken as"):
         read_training(write(tmp_path, squad), kind="tagged")

@@ -124,7 +124,7 @@ def synonyms(given: TrainingSet, table: Synonyms, *, share: float = 0.2, copies:
 def noise(given: TrainingSet, *, rate: float = 0.05, copies: int = 1, seed: int = 0) -> TrainingSet:
     """Return the set with copies that have slips: letters swapped, left out, doubled, or a neighbouring key's.
 
-    Numbers, the first and the last letter of a word and words of three letters stay (Belinkov and Bisk 2018,
+    Numbers, the first and the last letter of a word and words of three letters stay (Belinkov and Bisk 2017,
     arXiv:1711.02173). Of Chinese words, characters are swapped or left out. Tagged samples have no copies.
 
     Args:

@@ -76,6 +76,7 @@ def raft(
     without: float = 0.2,
     target: str = "quoted",
     search: Search | None = None,
+    alike: bool = False,
     seed: int = 0,
     name: str = "raft",
 ) -> TrainingSet:
@@ -95,6 +96,8 @@ def raft(
         without: the share of answerable examples that lose their gold passages and become refusals, 0 to 1.
         target: the form of the answer: a key of `TARGETS`.
         search: a retriever, whose best hits that do not hold the answer become the distractors instead.
+        alike: show all questions on one passage the same passages in the same order: their prompts begin alike, and
+            training reads that beginning once for all of them. A distractor may then hold another one's answer.
         seed: another seed, other distractors and orders.
         name: of the set.
 
@@ -152,7 +155,13 @@ class _Lesson:
 
 
 def _lesson(
-    example: Example, shelf: _Shelf, wanted: int, leave_out: bool, search: Search | None, draw: random.Random
+    example: Example,
+    shelf: _Shelf,
+    wanted: int,
+    leave_out: bool,
+    search: Search | None,
+    draw: random.Random,
+    alike: bool,
 ) -> _Lesson | str:
     """Choose the passages of one example; or return the reason why there can be no sample of it."""
     if example.unanswerable:
@@ -168,7 +177,8 @@ def _lesson(
     if not gold:
         return "gold passage not among the passages"
     answer, quotes, held = _proof(example, gold)
-    others = _distractors(example, shelf, held, gold, wanted + (len(gold) if leave_out else 0), search, draw)
+    absent = () if alike else held
+    others = _distractors(example, shelf, absent, gold, wanted + (len(gold) if leave_out else 0), search, draw)
     group = shelf.group(gold[0].source)
     if leave_out:
         return _Lesson("refused", group, others=others) if others else "no passage to show"

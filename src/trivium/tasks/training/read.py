@@ -6,7 +6,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -323,9 +323,12 @@ def _read_one(name: str, record: Record, found: _Found, taken: set[str]) -> None
     own = get(record.value, "id")
     id = str(own) if isinstance(own, str | int) and not isinstance(own, bool) and str(own).strip() else record.where
     id = record.where if id in taken else id
+    group = record.value.get("group")
     note = tagged.noting(found.problems, record.where)
     try:
         for sample in FORMATS[name].read(record, id, note):
+            if isinstance(group, str) and group:
+                sample = replace(sample, group=group)
             taken.add(sample.id)
             found.samples.append((name, sample))
     except Malformed as error:

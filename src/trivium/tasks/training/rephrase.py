@@ -79,7 +79,7 @@ def back_translate(
     seed: int = 0,
     threads: int = 1,
 ) -> TrainingSet:
-    """Return the set with copies translated into another language and back (Sennrich et al. 2016, arXiv:1511.06709).
+    """Return the set with copies translated into another language and back (Sennrich et al. 2015, arXiv:1511.06709).
 
     Args:
         given: the training part of a set; texts and tagged samples have no copies.

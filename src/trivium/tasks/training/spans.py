@@ -8,6 +8,7 @@ from typing import Any
 from trivium.tasks.formats.chinese import is_dureader
 from trivium.tasks.formats.squad import is_squad, locate, marked_answers, one_question
 from trivium.tasks.records import Malformed, Record
+from trivium.tasks.sheet import Sheet
 from trivium.tasks.training.dialogue import Note
 from trivium.tasks.training.values import Retrieval, SpanQuestion
 from trivium.tasks.values import need, text, texts
@@ -47,7 +48,7 @@ def _paragraph(paragraph: Mapping[str, Any], title: str, where: str, note: Note)
         if found is not None:
             own = text(qa.get("id", qa.get("qid", qa.get("query_id"))))
             answers, starts = found
-            yield SpanQuestion(question, context, answers, starts, id=own or place, group=title or f"context {where}")
+            yield SpanQuestion(question, context, answers, starts, id=own or place, group=title or _named(context))
 
 
 def _answers(
@@ -79,6 +80,11 @@ def _answers(
     return tuple(answer for answer, _ in found), tuple(start for _, start in found)
 
 
+def _named(context: str) -> str:
+    """Return a name for a context: questions on it are one group, in whatever rows they stand."""
+    return f"context {Sheet.short(context)}"
+
+
 def loose_span(context: str, answer: str) -> tuple[int, int] | None:
     """Return where a context holds an answer, whatever the white space and the letter case; None: nowhere."""
     places = [place for place, character in enumerate(context) if not character.isspace()]
@@ -89,7 +95,7 @@ def loose_span(context: str, answer: str) -> tuple[int, int] | None:
 
 
 def read_dureader(record: Record, id: str, note: Note) -> Iterator[SpanQuestion]:
-    """Read a DuReader question on the paragraph that its annotators' answer is nearest to (He et al. 2018,
+    """Read a DuReader question on the paragraph that its annotators' answer is nearest to (He et al. 2017,
     arXiv:1711.05073): the answer is the span which the data set computed, `fake_answers`.
     """
     value = record.value
@@ -103,7 +109,7 @@ def read_dureader(record: Record, id: str, note: Note) -> Iterator[SpanQuestion]
         raise Malformed("has no question" if not question else "has no answer that is a span of its pages")
     context, spans = next(iter(found.items()))
     answers, starts = tuple(answer for answer, _ in spans), tuple(start for _, start in spans)
-    yield SpanQuestion(question, context, answers, starts, id=id)
+    yield SpanQuestion(question, context, answers, starts, id=id, group=_named(context))
 
 
 def read_dureader_retrieval(record: Record, id: str, note: Note) -> Iterator[Retrieval]:
