@@ -122,9 +122,9 @@ def raft(
     problems: list[Problem] = []
     samples: list[Dialogue] = []
     for example in examples:
-        draw = random.Random(seed_of(seed, example.id))
+        draw = random.Random(seed_of(seed, _passage(example) if alike else example.id))
         wanted = draw.randint(least, most)
-        lesson = _lesson(example, shelf, wanted, draw.random() < without, search, draw)
+        lesson = _lesson(example, shelf, wanted, draw.random() < without, None if alike else search, draw, alike)
         sample = lesson if isinstance(lesson, str) else _sample(example, lesson, show, refusal, TARGETS[target], draw)
         if isinstance(sample, str):
             problems.append(Problem(example.id, f"gave no sample: {sample}", sample))
@@ -339,3 +339,8 @@ def passage_of(document: Document) -> Chunk:
         end=len(document.text),
         headings=headings,
     )
+
+
+def _passage(example: Example) -> str:
+    """Return the passage that a question is on."""
+    return example.evidence[0].source if example.evidence else str(example.metadata.get("document", example.id))
