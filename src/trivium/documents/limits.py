@@ -13,7 +13,8 @@ class Limits:
 
     Attributes:
         max_bytes: size of the file.
-        seconds: wall-clock time of reading and parsing it.
+        seconds: wall-clock time of reading and parsing it, and of each scanned page that tesseract reads.
+        ocr_seconds: wall-clock time of a file whose scanned pages tesseract reads: some 2 s a page.
         memory_bytes: memory that parsing may add to its worker process (enforced on Linux).
         max_text_chars: characters of text that come out of it.
         max_inflated_bytes: size of a compressed file (DOCX, XLSX, EPUB, ODT) when inflated.
@@ -22,6 +23,7 @@ class Limits:
 
     max_bytes: int = 256 * MEGABYTE
     seconds: float = 120.0
+    ocr_seconds: float = 1800.0
     memory_bytes: int = 2048 * MEGABYTE
     max_text_chars: int = 256 * MEGABYTE
     max_inflated_bytes: int = 1024 * MEGABYTE

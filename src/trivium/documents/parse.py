@@ -35,8 +35,26 @@ _TEXT_READERS: dict[str, Callable[[str], Reading]] = {
 _LANGUAGE_SAMPLE = 20_000
 
 
-def parse(data: bytes, name: str, *, limits: Limits | None = None, ocr: Ocr = "auto") -> Document:
-    """Return the document in `data`. `name` is the file's name; it becomes `source`, its extension is a hint.
+def nothing() -> None:
+    """Do nothing: nobody waits for a sign of life."""
+
+
+def parse(
+    data: bytes,
+    name: str,
+    *,
+    limits: Limits | None = None,
+    ocr: Ocr = "auto",
+    beat: Callable[[], None] = nothing,
+) -> Document:
+    """Return the document in `data`.
+
+    Args:
+        data: the file's bytes.
+        name: the file's name; it becomes `source`, its extension is a hint.
+        limits: what the file may take.
+        ocr: whether pictures of text are read.
+        beat: called after each scanned page, as a sign of life.
 
     Raises:
         Unreadable: the content cannot be read; the reason says why.
@@ -45,7 +63,7 @@ def parse(data: bytes, name: str, *, limits: Limits | None = None, ocr: Ocr = "a
     if not data:
         raise Unreadable("it is empty (0 bytes)")
     kind = sniff(data, name)
-    reading = _read(data, kind.name, name, limits, ocr)
+    reading = _read(data, kind.name, name, limits, ocr, beat)
     parts = clean(reading.parts)
     length = sum(len(part.text) for part in parts)
     if not length:
@@ -74,7 +92,7 @@ def parse(data: bytes, name: str, *, limits: Limits | None = None, ocr: Ocr = "a
     )
 
 
-def _read(data: bytes, kind: str, name: str, limits: Limits, ocr: Ocr) -> Reading:
+def _read(data: bytes, kind: str, name: str, limits: Limits, ocr: Ocr, beat: Callable[[], None]) -> Reading:
     """Hand the data to the reader of its kind."""
     if kind in _ZIPPED:
         check_archive(data, limits)
@@ -84,7 +102,7 @@ def _read(data: bytes, kind: str, name: str, limits: Limits, ocr: Ocr) -> Readin
     if kind == "pdf":
         from trivium.documents.readers.pdf import read_pdf
 
-        return read_pdf(data, ocr=ocr != "never")
+        return read_pdf(data, ocr=ocr != "never", beat=beat)
     if kind == "image":
         from trivium.documents.readers.image import read_image
 

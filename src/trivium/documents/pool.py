@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from trivium.documents.limits import Limits
-from trivium.documents.worker import memory_reason
+from trivium.documents.worker import BEAT, memory_reason
 
 _ROOT = str(Path(__file__).parents[2])
 # Not `-m`, which would put the working folder, a folder of the user's documents, on the import path.
@@ -42,8 +42,8 @@ class Worker:
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (open as long as the worker)
-        self._late = False
-        self._began = 0.0
+        self._late = ""
+        self._began = self._moved = 0.0
         self.alive = True
 
     def ask(self, files: Sequence[tuple[str, str]], limits: Limits, ocr: str) -> Iterator[dict[str, Any]]:
@@ -58,9 +58,9 @@ class Worker:
         process = self._process or self._start()
         request = {"files": files, "limits": asdict(limits), "ocr": ocr}
         line = json.dumps(request).encode("ascii") + b"\n"
-        self._began = time.monotonic()
+        self._began = self._moved = time.monotonic()
         ended = threading.Event()
-        threading.Thread(target=self._watch, args=(ended, limits.seconds + _GRACE), daemon=True).start()
+        threading.Thread(target=self._watch, args=(ended, limits), daemon=True).start()
         try:
             for _ in files:
                 answer = self._answer(process, line, limits)
@@ -70,13 +70,16 @@ class Worker:
                 yield answer
                 if not self.alive:
                     return
-                self._began = time.monotonic()
+                self._began = self._moved = time.monotonic()
         finally:
             ended.set()
 
     def _answer(self, process: subprocess.Popen[bytes], request: bytes, limits: Limits) -> dict[str, Any]:
         """Return the next answer; where the process dies of the file, the reason is."""
         line = _exchange(process, request)
+        while line == BEAT:
+            self._moved = time.monotonic()
+            line = _exchange(process, b"")
         if not line.endswith(b"\n"):
             reason = self._cause_of_death(process, limits)
             self.close()
@@ -84,11 +87,22 @@ class Worker:
         answer: dict[str, Any] = json.loads(line)
         return answer
 
-    def _watch(self, ended: threading.Event, seconds: float) -> None:
-        """Kill the process when it has been at one file for so long."""
-        while not ended.wait(max(0.01, self._began + seconds - time.monotonic())):
-            if time.monotonic() - self._began >= seconds:
-                self._late = True
+    def _watch(self, ended: threading.Event, limits: Limits) -> None:
+        """Kill the process when it has been at one file, or at one scanned page of it, for too long."""
+
+        def left() -> tuple[float, str]:
+            since_moved = self._moved + limits.seconds + _GRACE, f"{limits.seconds:,.0f} s to be parsed (seconds)"
+            in_all = (
+                self._began + limits.ocr_seconds,
+                f"{limits.ocr_seconds:,.0f} s to be read by tesseract (ocr_seconds)",
+            )
+            end, why = min(since_moved, in_all) if self._moved > self._began else since_moved
+            return end - time.monotonic(), why
+
+        while not ended.wait(max(0.01, left()[0])):
+            rest, why = left()
+            if rest <= 0:
+                self._late = why
                 if (process := self._process) is not None:
                     process.kill()
                 return
@@ -123,7 +137,7 @@ class Worker:
         if not self.alive:
             return CLOSED
         if self._late:
-            return f"it took longer than {limits.seconds:,.0f} s to be parsed (seconds)"
+            return f"it took longer than {self._late}"
         status = process.wait()
         self._errors.seek(0)
         words = self._errors.read()[-4000:].decode("utf-8", "replace")

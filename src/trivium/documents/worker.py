@@ -11,14 +11,18 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Callable
 from dataclasses import fields
+from functools import partial
 from typing import IO, Any
 
 from trivium.documents.files import read_file
 from trivium.documents.limits import MEGABYTE, Limits
-from trivium.documents.parse import Ocr, parse
+from trivium.documents.parse import Ocr, nothing, parse
 from trivium.documents.parts import Unreadable
 
+BEAT = b'"beat"\n'
+"""What is said after each scanned page, which may take as long as a whole file otherwise may."""
 _RETIRE_AT = 700 * MEGABYTE
 """Resident memory at which a worker asks to be replaced: allocators seldom give back what a large file took."""
 
@@ -33,7 +37,12 @@ def main() -> None:
         request = json.loads(line)
         limits = Limits(**request["limits"])
         for path, name in request["files"]:
-            _answer(answers, handle(path, name, limits, request["ocr"]))
+            _answer(answers, handle(path, name, limits, request["ocr"], partial(_beat, answers)))
+
+
+def _beat(answers: IO[bytes]) -> None:
+    answers.write(BEAT)
+    answers.flush()
 
 
 def _answer(answers: IO[bytes], answer: dict[str, Any]) -> None:
@@ -46,13 +55,13 @@ def _fields(value: Any) -> dict[str, Any]:
     return {field.name: getattr(value, field.name) for field in fields(value)}
 
 
-def handle(path: str, name: str, limits: Limits, ocr: Ocr) -> dict[str, Any]:
-    """Return the answer for one file: the document and its fingerprint, or the reason against it."""
+def handle(path: str, name: str, limits: Limits, ocr: Ocr, beat: Callable[[], None] = nothing) -> dict[str, Any]:
+    """Return the answer for one file: the document and its fingerprint, or the reason against it; see `parse`."""
     limited = limit_memory(limits)
     limit_processor(limits)
     try:
         data, fingerprint = read_file(path, max_bytes=limits.max_bytes)
-        document = parse(data, name, limits=limits, ocr=ocr)
+        document = parse(data, name, limits=limits, ocr=ocr, beat=beat)
         return {"document": document, "fingerprint": fingerprint, "retire": resident() > _RETIRE_AT}
     except Unreadable as error:
         return {"reason": str(error), "retire": resident() > _RETIRE_AT}

@@ -7,7 +7,7 @@ takes words for headings; here its characters and their boxes are read, and the 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from trivium.documents.clean import join_lines, running_lines
@@ -30,8 +30,10 @@ _JUNK_TITLE = re.compile(
 _PASSWORD, _SECURITY = 4, 5
 
 
-def read_pdf(data: bytes, *, ocr: bool = True) -> Reading:
+def read_pdf(data: bytes, *, ocr: bool = True, beat: Callable[[], None] | None = None) -> Reading:
     """Read a PDF. Pages without any text are read by tesseract where it is installed and `ocr` is true.
+
+    `beat` is called after each page that tesseract has read.
 
     A text layer is taken for what it is: also one that another program's OCR wrote. It is refused only where its
     fonts give no letters at all. A page without text among others is reported in a warning.
@@ -49,7 +51,7 @@ def read_pdf(data: bytes, *, ocr: bool = True) -> Reading:
     try:
         pages, warnings = _readable_pages(document, data)
         silent = [number for number, lines in enumerate(pages, 1) if not lines]
-        seen = _recognised(document, silent) if silent and ocr and ocr_available() else {}
+        seen = _recognised(document, silent, beat) if silent and ocr and ocr_available() else {}
         silent = [number for number in silent if number not in seen]
         if len(silent) == len(pages):
             what = "its 1 page is a picture" if len(pages) == 1 else f"its {len(pages)} pages are pictures"
@@ -121,13 +123,15 @@ def _length(pages: Sequence[Sequence[Line]]) -> int:
     return sum(len(line.text) for lines in pages for line in lines)
 
 
-def _recognised(document: Any, numbers: Sequence[int]) -> dict[int, list[Part]]:
+def _recognised(document: Any, numbers: Sequence[int], beat: Callable[[], None] | None) -> dict[int, list[Part]]:
     """Return the parts of those pages, by number, in which tesseract sees text."""
     found: dict[int, list[Part]] = {}
     for number in numbers:
         page = document[number - 1]
         paragraphs = recognise(printed(page)).split("\n\n")
         page.close()
+        if beat is not None:
+            beat()
         parts = [Part(join_lines(text.split("\n")), page=number) for text in paragraphs if text.strip()]
         if parts:
             found[number] = parts
