@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 from trivium import prompts
 from trivium.errors import ContextOverflow
@@ -21,6 +22,17 @@ from trivium.models.base import Chat, Embedder
 from trivium.text.kinds import kind_asked
 from trivium.text.markers import without_markers
 from trivium.types import Citation, Hit, Message, Span, Step, Usage
+
+class Reads(Protocol):
+    """What is asked of a model before it speaks; a `Chat` is one."""
+
+    @property
+    def context(self) -> int: ...
+
+    def count_tokens(self, text: str) -> int:
+        """Return the number of tokens of `text`, without special tokens."""
+        ...
+
 
 Arrange = Callable[[Sequence[Hit]], list[Hit]]
 _LEAST_ROOM = 64
@@ -82,8 +94,7 @@ def answer(
         return _extracted(question, passages, sentences, chat, read, on_text)
     start = time.perf_counter()
     turns = [] if manner.plain else _recent(history, chat)
-    framed = _framed(question, passages[: manner.passages], turns, chat, manner, arrange)
-    system, *rest = _filled(question, framed.text, manner, fence_code(question, passages[: manner.passages]))
+    (system, *rest), framed = shown(question, passages, chat, manner, turns=turns, arrange=arrange)
     detail = {
         "prompt": manner.prompt,
         "passages": len(framed.hits),
@@ -97,6 +108,33 @@ def answer(
     step = Step("prompt", detail, time.perf_counter() - start)
     draft = _spoken(question, [system, *turns, *rest], Evidence(passages), chat, manner, read, embedder, on_text)
     return replace(draft, steps=(step, *draft.steps))
+
+
+def shown(
+    question: str,
+    passages: Sequence[Hit],
+    chat: Reads,
+    manner: Manner,
+    *,
+    turns: Sequence[Message] = (),
+    arrange: Arrange | None = None,
+) -> tuple[list[Message], Framed]:
+    """Return the prompt that a model gets, without the turns before, and the passages that stand in it.
+
+    Args:
+        question: one that stands by itself.
+        passages: the most important first.
+        chat: the model, or anything that counts its tokens.
+        manner: how to ask.
+        turns: the turns before, for which room is left.
+        arrange: the order in which the passages that fit are shown.
+
+    Raises:
+        ContextOverflow: the question alone is too long for the model.
+    """
+    chosen = passages[: manner.passages]
+    framed = _framed(question, chosen, turns, chat, manner, arrange)
+    return _filled(question, framed.text, manner, fence_code(question, chosen)), framed
 
 
 def _place(hit: Hit) -> tuple[str, int, int]:
@@ -120,7 +158,7 @@ def _framed(
     question: str,
     passages: Sequence[Hit],
     turns: Sequence[Message],
-    chat: Chat,
+    chat: Reads,
     manner: Manner,
     arrange: Arrange | None,
 ) -> Framed:
