@@ -183,7 +183,7 @@ def split(
     of = metadata_of(by) if by else documents_of
     if by and not any(of(example) for example in found.examples):
         raise UsageError(f"No question of {file} has {by!r} in its metadata.", "Leave --by out to split by document.")
-    done = split_examples(found.examples, _shares(parts), seed=seed, by=of, stable=stable)
+    done = split_examples(found.examples, shares_of(parts), seed=seed, by=of, stable=stable)
     folder = out or file.parent
     files = {name: folder / f"{found.name}.{name}.jsonl" for name in done.parts}
     for name, examples in done.parts.items():
@@ -205,7 +205,8 @@ def split(
     return 0
 
 
-def _shares(parts: Sequence[str] | None) -> dict[str, float]:
+def shares_of(parts: Sequence[str] | None) -> dict[str, float]:
+    """Return the shares in `NAME=SHARE` words."""
     shares: dict[str, float] = {}
     for part in parts or ("train=0.8", "test=0.2"):
         name, _, share = part.partition("=")

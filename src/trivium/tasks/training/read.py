@@ -19,7 +19,17 @@ from trivium.tasks.training import dialogue, folders, rows, spans, table, tagged
 from trivium.tasks.training.convert import as_kind, dialogues_of, retrieval_of
 from trivium.tasks.training.names import get, known
 from trivium.tasks.training.table import Columns
-from trivium.tasks.training.values import KINDS, Kind, Labelled, Pair, Sample, Text, TrainingSet
+from trivium.tasks.training.values import (
+    KINDS,
+    Kind,
+    Labelled,
+    Pair,
+    Retrieval,
+    Sample,
+    SpanQuestion,
+    Text,
+    TrainingSet,
+)
 
 Unit = Literal["line", "paragraph", "file"]
 Read = Callable[[Record, str, dialogue.Note], Iterator[Sample]]
@@ -290,6 +300,7 @@ def _take(path: Path, records: Iterable[Record], kind: Kind | None, columns: Col
     formats: Counter[str] = Counter()
     unknown: list[Record] = []
     taken: set[str] = {sample.id for _, sample in found.samples}
+    start = len(found.samples)
     for record in records:
         found.rows += 1
         record = table.choose(record, columns) if columns else record
@@ -309,6 +320,12 @@ def _take(path: Path, records: Iterable[Record], kind: Kind | None, columns: Col
         keys = ", ".join(map(repr, list(record.value)[:8])) or "nothing"
         what = f"is no training sample of a known form: it has {keys}"
         found.problems.append(Problem(record.where, what, "unknown form"))
+    read = found.samples[start:]
+    passages = any(isinstance(sample, Retrieval | SpanQuestion) for _, sample in read)
+    if kind == "retrieval" and read and not passages and columns is None:  # a question set has its evidence
+        del found.samples[start:]
+        if not _from_questions(path, kind, found):
+            found.samples += read
 
 
 def _format_of(record: Mapping[str, Any], formats: Mapping[str, Format]) -> str:
