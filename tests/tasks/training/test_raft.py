@@ -95,6 +95,23 @@ def test_gold_stands_anywhere_and_the_seed_decides(squad: QuestionSet) -> None:
     assert max(places.values()) < 2 * min(places.values())
 
 
+def test_questions_on_one_passage_may_share_their_prompt(squad: QuestionSet) -> None:
+    made = raft(squad.examples, squad.documents, show=show, refusal=lambda _: REFUSAL, without=0.3, alike=True)
+    by_id = {example.id: example for example in squad.examples}
+    passages: dict[str, set[str]] = {}
+    for sample in made.samples:
+        assert isinstance(sample, Dialogue)
+        example = by_id[sample.id]
+        about = str(example.metadata["document"])
+        shown = sample.messages[1].content.split("\n\n")[0]
+        if sample.messages[-1].content != REFUSAL or example.unanswerable:
+            passages.setdefault(about, set()).add(shown)
+        if sample.messages[-1].content == REFUSAL:
+            assert not any(re.search(rf"(?<!\w){re.escape(answer)}(?!\w)", shown) for answer in example.answers)
+    assert len(passages) > 20
+    assert all(len(one) == 1 for one in passages.values())
+
+
 def test_distractors_come_from_the_retriever_that_is_given(squad: QuestionSet) -> None:
     example = next(one for one in squad.examples if one.answers)
     asked: list[str] = []

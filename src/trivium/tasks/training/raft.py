@@ -181,6 +181,9 @@ def _lesson(
     others = _distractors(example, shelf, absent, gold, wanted + (len(gold) if leave_out else 0), search, draw)
     group = shelf.group(gold[0].source)
     if leave_out:
+        # Passages that are shared are not chosen for this question: what they answer is not to be refused.
+        if alike and any(holds(chunk.text, one) for chunk in others for one in held):
+            return "answered by a distractor"
         return _Lesson("refused", group, others=others) if others else "no passage to show"
     return _Lesson("answered", group, gold, others, answer, quotes)
 
