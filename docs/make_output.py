@@ -16,7 +16,7 @@ import tempfile
 from pathlib import Path
 
 DOCS = Path(__file__).parent
-PAGES = [DOCS / "getting-started.md", DOCS / "access.md", DOCS / "command-line.md", DOCS / "evaluate.md"]
+PAGES = [DOCS / f"{name}.md" for name in ("getting-started", "access", "command-line", "evaluate", "training-data")]
 _PROGRESS = re.compile(r"[\d,]+ of [\d,]+ questions\b.* left")  # comes every few seconds, so on a slow machine only
 _BLOCK = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
@@ -45,7 +45,8 @@ def rerun(page: str) -> str:
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         shutil.copytree(DOCS / "examples" / "handbook", folder / "handbook")
-        shutil.copy(DOCS / "examples" / "questions.jsonl", folder)
+        for name in ("questions.jsonl", "train.jsonl"):
+            shutil.copy(DOCS / "examples" / name, folder)
 
         def block(match: re.Match[str]) -> str:
             commands = [line[2:] for line in match[1].splitlines() if line.startswith("$ ")]

@@ -68,7 +68,7 @@ def test_each_command_of_the_readme_works(command: list[str], workplace: Path) -
 
 
 @pytest.mark.real
-@pytest.mark.parametrize("page", ["README.md", "docs/python.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/python.md", "docs/training-data.md"])
 def test_the_python_that_is_shown_works(page: str, workplace: Path) -> None:
     snippets = fenced(REPOSITORY / page, "python")
     assert snippets
@@ -80,7 +80,7 @@ def test_the_python_that_is_shown_works(page: str, workplace: Path) -> None:
 
 
 @pytest.mark.real
-@pytest.mark.parametrize("name", ["getting-started", "access", "command-line", "evaluate"])
+@pytest.mark.parametrize("name", ["getting-started", "access", "command-line", "evaluate", "training-data"])
 def test_what_the_pages_show_is_what_the_commands_print(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(REPOSITORY / "docs"))
     import make_output
