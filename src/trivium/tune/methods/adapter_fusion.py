@@ -94,4 +94,5 @@ def _fill(adapter: Adapter, number: int, folder: Path) -> None:
     for key, value in load_file(folder / card.WEIGHTS).items():
         if key.startswith("added.parts."):
             place, layer, kind = key.removeprefix("added.parts.").rsplit(".", 2)
-            adapter.parts[f"bank/{place}"][number].get_parameter(f"{layer}.{kind}").data.copy_(value)
+            bottleneck = adapter.parts.get_submodule(f"bank.{place}.{number}")
+            bottleneck.get_parameter(f"{layer}.{kind}").data.copy_(value)

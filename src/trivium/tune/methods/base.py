@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
+
+from trivium.errors import UsageError
 
 Settings = Mapping[str, Any]
 
@@ -97,3 +100,20 @@ class Attached(Protocol):
         Raises:
             NotMergeable: the method adds what no weight can hold.
         """
+
+
+def check_name(name: str, taken: Iterable[str]) -> None:
+    """See that an adapter can have this name.
+
+    Raises:
+        UsageError: it has other signs than letters, digits and underscores, or is taken.
+    """
+    if not re.fullmatch(r"\w+", name):
+        raise UsageError(f"{name!r} cannot name an adapter.", "Use letters, digits and underscores.")
+    if name in taken:
+        raise UsageError(f"There is an adapter named {name!r} already.", "Give this one another name.")
+
+
+def none_active() -> UsageError:
+    """The error of an act that needs an adapter while the base stands alone."""
+    return UsageError("No adapter is active.", 'Switch to one first, for example switch("default").')

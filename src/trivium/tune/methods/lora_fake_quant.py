@@ -62,8 +62,9 @@ def install(adapter: Adapter, base: Base, settings: Settings) -> int:
 
 def merge(adapter: Adapter, base: Base) -> None:
     """W + (alpha / r) q(B) q(A)."""
+    lows = {name: module for name, module in adapter.parts.named_modules() if isinstance(module, LowRank)}
     for place in base.linears((*base.layout.attention_linears, *base.layout.feed_linears)):
-        if (key := place.name.replace(".", "/")) in adapter.parts:
-            delta = adapter.parts[key].product()
+        if (low := lows.get(place.name)) is not None:
+            delta = low.product()
             weight = place.module.weight
             weight += (delta.T if isinstance(place.module, Conv1D) else delta).to(weight.dtype)

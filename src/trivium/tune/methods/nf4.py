@@ -9,9 +9,14 @@ import torch
 from torch import nn
 from transformers.pytorch_utils import Conv1D
 
+from trivium.errors import UsageError
 from trivium.extras import need
-from trivium.tune.methods.architecture import Base
+from trivium.tune.methods.architecture import Base, shape
 
+BLOCK = 64
+"""Weights with one scale. Layers whose inputs are no multiple of it stay dense: bitsandbytes 0.50 reads their scales
+wrongly on a CPU (the error of a 64 × 160 matrix doubles).
+"""
 _DENSE = "dense_kind"  # what a quantised layer was, to make it again
 
 
@@ -22,12 +27,18 @@ def quantise(base: Base) -> None:
 
     Raises:
         MissingExtra: bitsandbytes is not installed.
+        UsageError: there is no layer that can be held in 4 bits.
     """
     bits = need("bitsandbytes", extra="tune")
     layers = base.linears((*base.layout.attention_linears, *base.layout.feed_linears))
     kept = tuple(f".{name}" for name in base.model._keep_in_fp32_modules or ())  # T5 casts to its wo's type
-    for place in layers:
-        if isinstance(place.module, bits.nn.Linear4bit) or place.name.endswith(kept):
+    fitting = [p for p in layers if shape(p.module)[0] % BLOCK == 0 and not p.name.endswith(kept)]
+    if not fitting:
+        raise UsageError(
+            f"No layer of this model can be held in 4 bits: their inputs are no multiples of {BLOCK}.", "Take lora."
+        )
+    for place in fitting:
+        if isinstance(place.module, bits.nn.Linear4bit):
             continue
         transposed = isinstance(place.module, Conv1D)
         weight = place.module.weight.detach()

@@ -7,7 +7,6 @@ adapters stand on one base, and a switch turns hooks on and off and copies the v
 from __future__ import annotations
 
 import importlib
-import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +19,7 @@ from torch import nn
 from trivium.errors import NotMergeable, UnknownName, UsageError
 from trivium.tune.methods import card
 from trivium.tune.methods.architecture import Base, Place, take_apart
-from trivium.tune.methods.base import Method, Settings
+from trivium.tune.methods.base import Method, Settings, check_name, none_active
 
 SHELF = "trivium_adapters"
 _ADDED, _CHANGED = "added.", "changed."  # in the saved file: new modules, values of the base's parameters
@@ -34,7 +33,7 @@ class Adapter(nn.Module):  # type: ignore[misc]
 
     def __init__(self) -> None:
         super().__init__()
-        self.parts = nn.ModuleDict()
+        self.parts = nn.Module()
         self.on = False
         self.selected: tuple[str, ...] = ()
         self.handles: list[Any] = []
@@ -42,9 +41,8 @@ class Adapter(nn.Module):  # type: ignore[misc]
         self.penalties: list[Callable[[], torch.Tensor]] = []
 
     def part(self, name: str, module: nn.Module) -> Any:
-        """Keep a trained module under a name, and return it."""
-        self.parts[name.replace(".", "/")] = module
-        return module
+        """Keep a trained module under a name with dots, and return it."""
+        return nest(self.parts, name, module)
 
     def after(self, place: Place, change: Change) -> None:
         """Change what a module of the base gives."""
@@ -106,10 +104,6 @@ class Own:
         self._active: str | None = None
         self._last = ""
         self._original: dict[str, torch.Tensor] = {}
-        for parameter in self.model.parameters():
-            parameter.requires_grad_(False)
-        if not hasattr(self.model, SHELF):
-            self.model.add_module(SHELF, nn.ModuleDict())
 
     @property
     def method(self) -> Method:
@@ -142,30 +136,35 @@ class Own:
         return sum((term() for term in self._entry().adapter.penalties), start=0.0)
 
     def install(self, method: Method, settings: Settings, task: str, name: str) -> None:
-        """Build an adapter of `method` under `name`, switched off."""
-        if not re.fullmatch(r"\w+", name):
-            raise UsageError(f"{name!r} cannot name an adapter.", "Use letters, digits and underscores.")
-        if name in self._entries:
-            raise UsageError(f"There is an adapter named {name!r} already.", "Give this one another name.")
+        """Build an adapter of `method` under `name`, switched off; the base is frozen. A failure changes nothing."""
+        check_name(name, self._entries)
         adapter = Adapter()
-        count = _file(method).install(adapter, self._base, settings)
+        try:
+            count = _file(method).install(adapter, self._base, settings)
+        except BaseException:
+            for handle in adapter.handles:
+                handle.remove()
+            raise
         heads = [f"{head.name}.{part}" for head in self._base.heads() for part, _ in head.module.named_parameters()]
         beyond = [head for head in heads if head not in set(adapter.selected)]
         adapter.selected = (*adapter.selected, *beyond)
         count += sum(self.model.get_parameter(head).numel() for head in beyond)
-        near = next(self.model.parameters())
-        adapter.to(near.device)
+        adapter.to(next(self.model.parameters()).device)
+        if not self._entries:
+            for parameter in self.model.parameters():
+                parameter.requires_grad_(False)
+            self.model.add_module(SHELF, nn.ModuleDict())
+        for parameter in _trainable(adapter):
+            parameter.requires_grad_(False)
         getattr(self.model, SHELF)[name] = adapter
         if method.switchable:
             for key in adapter.selected:
                 self._original.setdefault(key, self.model.get_parameter(key).detach().clone())
-        entry = self._entries[name] = _Entry(method, settings, task, adapter, count)
-        for parameter in _trainable(entry.adapter):
-            parameter.requires_grad_(False)
+        self._entries[name] = _Entry(method, settings, task, adapter, count)
 
     def save(self, folder: Path) -> None:
         """See `Attached.save`."""
-        entry = self._entry()
+        entry = self._present()
         folder.mkdir(parents=True, exist_ok=True)
         state = {_ADDED + key: value for key, value in entry.adapter.state_dict().items()}
         state |= {_CHANGED + key: self.model.get_parameter(key) for key in entry.adapter.selected}
@@ -207,7 +206,7 @@ class Own:
 
     def merge(self) -> Any:
         """See `Attached.merge`. Every other adapter leaves the model too."""
-        entry = self._entry()
+        entry = self._present()
         if not entry.method.mergeable:
             raise NotMergeable(
                 f"{entry.method.title} cannot be merged: it adds what no weight of the base can hold.",
@@ -229,6 +228,11 @@ class Own:
 
     def _entry(self) -> _Entry:
         return self._entries[self._last]
+
+    def _present(self) -> _Entry:
+        if self._active is None:
+            raise none_active()
+        return self._entry()
 
     def _read(self, folder: Path, name: str) -> None:
         entry = self._entries[name]
@@ -286,6 +290,17 @@ def load(model: Any, method: Method, folder: Path, said: dict[str, Any]) -> Own:
     own._read(folder, "default")
     own.switch("default")
     return own
+
+
+def nest(root: nn.Module, name: str, module: nn.Module) -> Any:
+    """Put a module below `root` at a path with dots, so that its parameters are named as the base's are; return it."""
+    *path, last = name.split(".")
+    for step in path:
+        if step not in dict(root.named_children()):
+            root.add_module(step, nn.Module())
+        root = root.get_submodule(step)
+    root.add_module(last, module)
+    return module
 
 
 def fixed(module: Any) -> Any:

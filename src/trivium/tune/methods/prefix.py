@@ -22,7 +22,7 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 from trivium.errors import UsageError
 from trivium.tune.methods.architecture import Base, Place, keys_of
 from trivium.tune.methods.base import GPT2, LLAMA, Settings
-from trivium.tune.methods.own import Adapter
+from trivium.tune.methods.own import Adapter, nest
 
 KERNEL = "trivium_prefix"
 _SLOT = "trivium_prefix"  # the attribute of an attention module that holds its prefix
@@ -48,29 +48,35 @@ class Prefix(nn.Module):  # type: ignore[misc]
         if length < 1:
             raise UsageError(f"A prefix of {length} tokens is none.", "Take at least 1.")
         self.length = length
-        self.shapes = {_key(place): keys_of(place.module) for place in attentions}
-        sizes = {key: 2 * heads * width for key, (heads, width) in self.shapes.items()}
+        self.shapes = {place.name: keys_of(place.module) for place in attentions}
+        self.hidden = hidden
         if hidden:
             self.tokens = nn.Parameter(torch.randn(length, width))
             self.first = nn.Linear(width, hidden)
-            self.second = nn.ModuleDict({key: nn.Linear(hidden, size) for key, size in sizes.items()})
-        else:
-            self.free = nn.ParameterDict(
-                {key: nn.Parameter(0.02 * torch.randn(length, size)) for key, size in sizes.items()}
-            )
-        self.hidden = hidden
+        self.second = nn.Module()
+        for name, (heads, each) in self.shapes.items():
+            size = 2 * heads * each
+            nest(self.second, name, nn.Linear(hidden, size) if hidden else _Free(length, size))
 
-    def flat(self, key: str) -> torch.Tensor:
+    def flat(self, name: str) -> torch.Tensor:
         """The keys, then the values, of one attention: (m, 2 · heads · width)."""
-        if not self.hidden:
-            return self.free[key]  # type: ignore[no-any-return]
-        return self.second[key](torch.tanh(self.first(self.tokens)))  # type: ignore[no-any-return]
+        second: Any = self.second.get_submodule(name)
+        made: torch.Tensor = second(torch.tanh(self.first(self.tokens))) if self.hidden else second.vectors
+        return made
 
-    def of(self, key: str) -> KeysValues:
+    def of(self, name: str) -> KeysValues:
         """Keys and values of one attention, (heads, m, width) each."""
-        heads, width = self.shapes[key]
-        keys, values = self.flat(key).view(self.length, 2, heads, width).permute(1, 2, 0, 3)
+        heads, width = self.shapes[name]
+        keys, values = self.flat(name).view(self.length, 2, heads, width).permute(1, 2, 0, 3)
         return keys, values
+
+
+class _Free(nn.Module):  # type: ignore[misc]
+    """Vectors that are trained as they are, (m, size)."""
+
+    def __init__(self, length: int, size: int) -> None:
+        super().__init__()
+        self.vectors = nn.Parameter(0.02 * torch.randn(length, size))
 
 
 def install(adapter: Adapter, base: Base, settings: Settings) -> int:
@@ -123,8 +129,8 @@ def put(
         for config in configs:
             config._attn_implementation = KERNEL
         for place in attentions:
-            key = _key(place)
-            place.module.__dict__[_SLOT] = (lambda key=key: prefix.of(key), (gates or {}).get(key))
+            name = place.name
+            place.module.__dict__[_SLOT] = (lambda name=name: prefix.of(name), (gates or {}).get(name))
 
     def leave() -> None:
         for config, kind in zip(configs, before, strict=True):
@@ -249,12 +255,8 @@ def export(adapter: Adapter, base: Base, task: str, folder: Path) -> None:
         return
     from trivium.tune.methods.with_peft import write_virtual
 
-    prefix = adapter.parts["prefix"]
+    prefix: Any = adapter.parts.get_submodule("prefix")
     with torch.no_grad():
-        flat = torch.cat([prefix.flat(key) for key in prefix.shapes], dim=1)
+        flat = torch.cat([prefix.flat(name) for name in prefix.shapes], dim=1)
     heads, width = next(iter(prefix.shapes.values()))
     write_virtual(folder, task, base, flat, "prefix", heads, heads * width)
-
-
-def _key(place: Place) -> str:
-    return place.name.replace(".", "/")

@@ -133,5 +133,5 @@ def export(adapter: Adapter, base: Base, task: str, folder: Path) -> None:
     from trivium.tune.methods.with_peft import write_virtual
 
     with torch.no_grad():
-        vectors = adapter.parts["prompt"]()
+        vectors = adapter.parts.get_submodule("prompt")()
     write_virtual(folder, task, base, vectors, "prompt", base.model.config.num_attention_heads, vectors.shape[1])

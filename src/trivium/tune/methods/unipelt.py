@@ -42,7 +42,7 @@ def install(adapter: Adapter, base: Base, settings: Settings) -> int:
     gates: dict[str, Callable[[], torch.Tensor]] = {}
     for block in base.blocks:
         bottleneck = adapter.part(f"adapter.{block.feed_out.name}", Bottleneck(base.width, size, "relu"))
-        gate = adapter.part(f"gate.{block.feed_out.name}", Gate(base.width))
+        gate = adapter.part(f"gate.adapter.{block.feed_out.name}", Gate(base.width))
         adapter.after(block.feed_out, lambda x, h, a=bottleneck, g=gate: h + g(h) * a.delta(h))
         gates |= _prefix_gates(adapter, base, block)
         count += parameters(base.width, size) + (base.width + 1) * (1 + len(block.attentions))
@@ -54,7 +54,7 @@ def install(adapter: Adapter, base: Base, settings: Settings) -> int:
     for place in base.linears(base.layout.query_value):
         inputs, outputs = shape(place.module)
         low = adapter.part(f"lora.{place.name}", LowRank(inputs, outputs, rank, settings["alpha"]))
-        gate = adapter.part(f"gate.{place.name}", Gate(inputs))
+        gate = adapter.part(f"gate.lora.{place.name}", Gate(inputs))
         adapter.after(place, lambda x, y, low=low, g=gate: y + (g(x) * low(x)).to(y.dtype))
         count += rank * (inputs + outputs) + inputs + 1
     return count
@@ -64,12 +64,12 @@ def _prefix_gates(adapter: Adapter, base: Base, block: Block) -> dict[str, Calla
     """A gate for the prefix of each attention of a block, from what comes into that attention."""
     gates = {}
     for place in block.attentions:
-        gate = adapter.part(f"gate.{place.name}", Gate(base.width))
+        gate = adapter.part(f"gate.prefix.{place.name}", Gate(base.width))
         came: list[torch.Tensor] = []
 
         def remember(args: Any, kwargs: Any, came: list[torch.Tensor] = came) -> None:
             came[:] = [args[0] if args else kwargs["hidden_states"]]
 
         adapter.around(place.module, remember, None)
-        gates[place.name.replace(".", "/")] = lambda gate=gate, came=came: gate(came.pop())
+        gates[place.name] = lambda gate=gate, came=came: gate(came.pop())
     return gates

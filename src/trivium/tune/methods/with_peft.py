@@ -21,7 +21,7 @@ from safetensors.torch import save_file
 from trivium.errors import UnknownName, UsageError
 from trivium.tune.methods import card, nf4
 from trivium.tune.methods.architecture import Base, shape, take_apart
-from trivium.tune.methods.base import Method, Settings
+from trivium.tune.methods.base import Method, Settings, check_name, none_active
 from trivium.tune.methods.targets import suffixes
 
 _TASK_TYPES: Mapping[str, str | None] = {
@@ -92,6 +92,7 @@ class WithPeft:
 
     def add(self, folder: Path, name: str) -> None:
         """See `Attached.add`."""
+        check_name(name, self.names())
         said = card.read(folder, self.model)
         if said["method"] != self.method.name:
             raise UsageError(
@@ -133,7 +134,7 @@ class WithPeft:
 
     def _name(self) -> str:
         if self._active is None:
-            raise UsageError("No adapter is active.", 'Switch to one first, for example switch("default").')
+            raise none_active()
         return self._active
 
 
