@@ -203,6 +203,25 @@ def test_a_long_text_tokenised_in_pieces_is_the_same(tokenizer, words):
         assert tokenizer.spans(text) == whole
 
 
+@given(st.lists(WORDS, max_size=6))
+@settings(deadline=None, max_examples=60)
+def test_what_was_tokenised_to_be_cut_is_encoded_the_same(tokenizer, texts):
+    anew, cut = EncoderTokenizer(tokenizer._folder, POSITIONS).encode(texts)
+    for text in texts[::2]:
+        tokenizer.spans(text)
+    assert tokenizer.encode(texts) == (anew, cut)
+    assert tokenizer.encode(texts) == (anew, cut), "and again, from nothing kept"
+
+
+def test_what_is_kept_of_cut_texts_is_bounded(tokenizer, monkeypatch):
+    monkeypatch.setattr(encoder_tokens, "_MOST_KEPT", 10)
+    for n in range(35):
+        tokenizer.spans(f"the engine {n}")
+        tokenizer.spans("the engine " * POSITIONS)  # too long to be encoded whole
+    assert 0 < len(tokenizer._kept) <= 10
+    assert all(len(ids) <= POSITIONS for ids in tokenizer._kept.values())
+
+
 def test_spans_are_those_of_the_words(tokenizer):
     text = "The  engine broke,\nyesterday."
     assert [text[a:b] for a, b in tokenizer.spans(text)] == ["The", "engine", "broke", ",", "yesterday", "."]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from array import array
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +17,8 @@ _PIECE = 8_000
 # of the tokenizers in use crosses such a place.
 _CUT = re.compile(r"[\s\u3000-\u3029\u4e00-\u9fff\uff00-\uff0f]")
 _UNKNOWN = ("[UNK]", "<unk>")
+_MOST_KEPT = 4_096
+"""Short texts whose ids wait to be encoded: as many as stand between cutting and embedding."""
 
 
 class EncoderTokenizer:
@@ -33,6 +36,7 @@ class EncoderTokenizer:
 
     def __init__(self, folder: Path, max_tokens: int, *, lower_case: bool = False) -> None:
         self._folder, self._max_tokens, self._lower_case = folder, max_tokens, lower_case
+        self._kept: dict[str, array[int]] = {}
         _path(folder)
 
     # Three tokenizers for three ways of cutting, since the library keeps the way inside the tokenizer. Each
@@ -57,9 +61,33 @@ class EncoderTokenizer:
         return tokenizer
 
     def encode(self, texts: Sequence[str]) -> tuple[list[list[int]], int]:
-        """Return the ids of each text with special tokens, and how many texts were cut."""
-        encodings = self._limited.encode_batch_fast([self._prepared(text) for text in texts])
-        return [encoding.ids for encoding in encodings], sum(bool(row.overflowing) for row in encodings)
+        """Return the ids of each text with special tokens, and how many texts were cut.
+
+        A short text whose spans were asked for before, to cut it, is not tokenised again.
+        """
+        kept = [self._kept.pop(text, None) for text in texts]
+        pairs = zip(texts, kept, strict=True)
+        rows = self._limited.encode_batch_fast([self._prepared(text) for text, ids in pairs if ids is None])
+        fresh = iter(rows)
+        first, last = self._frame
+        whole = [next(fresh).ids if ids is None else [*first, *ids, *last] for ids in kept]
+        return whole, sum(bool(row.overflowing) for row in rows)
+
+    @cached_property
+    def _frame(self) -> tuple[list[int], list[int]]:
+        """The special tokens before and after a text."""
+        inner = self._limited.encode("a", add_special_tokens=False).ids
+        whole = self._limited.encode("a").ids
+        start = whole.index(inner[0])
+        return whole[:start], whole[start + len(inner) :]
+
+    def _keep(self, text: str, ids: Sequence[int]) -> None:
+        """Hold the ids of a text that may be encoded next, if it is neither cut nor changed for that."""
+        if self._lower_case or len(ids) + sum(map(len, self._frame)) > self._max_tokens:
+            return
+        if len(self._kept) >= _MOST_KEPT:
+            self._kept.clear()
+        self._kept[text] = array("l", ids)
 
     def encode_pairs(self, question: str, passages: Sequence[str]) -> tuple[list[list[int]], list[list[int]], int]:
         """Return the ids and the token types of each (question, passage), and how many passages were cut.
@@ -84,6 +112,8 @@ class EncoderTokenizer:
         ends = [*starts[1:], len(text)]
         pieces = [_clean(text[start:end]) for start, end in zip(starts, ends, strict=True)]
         encodings = self._whole.encode_batch(pieces, add_special_tokens=False)
+        if len(encodings) == 1:
+            self._keep(text, encodings[0].ids)
         return [
             (start + first, start + last)
             for start, encoding in zip(starts, encodings, strict=True)
