@@ -326,3 +326,62 @@ def test_kinds_can_be_asked_for(tmp_path: Path) -> None:
     assert one(tmp_path, squad, kind="retrieval") == Retrieval("What?", ("Lima is it.",), id="7", group=span.group)
     with pytest.raises(UsageError, match="They can be taken as"):
         read_training(write(tmp_path, squad), kind="tagged")
+
+
+def test_other_names_for_the_same(tmp_path: Path) -> None:
+    """Dolly, Firefly, UltraChat, UltraFeedback, disaster tweets, a query with its passage and label."""
+    dolly = {"instruction": "Who?", "context": "Ann did.", "response": "Ann", "category": "closed_qa"}
+    assert turns(one(tmp_path, dolly)) == [("user", "Who?\nAnn did.", False), ("assistant", "Ann", True)]
+    assert turns(one(tmp_path, {"kind": "NLI", "input": "Hi", "target": "Hello"}))[1] == ("assistant", "Hello", True)
+    chat = one(tmp_path, {"id": "7", "data": ["Hi", "Hello", "Bye", "See you"]})
+    assert [trained for _, _, trained in turns(chat)] == [False, True, False, True]
+    bad = {"role": "assistant", "content": "Go away"}
+    feedback = {
+        "prompt": "Hi",
+        "messages": [USER, SAID],
+        "chosen": [USER, SAID],
+        "rejected": [USER, bad],
+        "score_chosen": 9,
+    }
+    assert one(tmp_path, feedback) == Preference((Turn("user", "Hi"),), "Hello", "Go away", id="train.jsonl")
+    tweets = tmp_path / "tweets.csv"
+    tweets.write_text("id,keyword,text,target\n1,,Fire here,1\n2,,A nice day,0\n")
+    assert [(s.text, s.label) for s in read_training(tweets).samples if isinstance(s, Labelled)] == [
+        ("Fire here", "1"), ("A nice day", "0"),
+    ]  # fmt: skip
+    pair = one(tmp_path, {"query": "capital", "passage": "Lima is it.", "label": 1})
+    assert pair == Labelled("capital", "Lima is it.", "1", 1.0, id="train.jsonl")
+    assert one(tmp_path, {"text": "A long one.", "target": "Short."}) == Pair("A long one.", "Short.", id="train.jsonl")
+    listed = one(tmp_path, {"text": ["Ann", "met"], "labels": ["B-PER", "O"]})
+    assert listed == Tagged(("Ann", "met"), ("B-PER", "O"), id="train.jsonl")
+    call = {"conversations": [{"from": "human", "value": "Hi"}, {"from": "function-call", "value": "add(1, 2)"}]}
+    assert turns(one(tmp_path, call))[1] == ("assistant", "add(1, 2)", True)
+
+
+def test_columns_of_published_tables(tmp_path: Path) -> None:
+    path = tmp_path / "cmn.txt"
+    credit = "CC-BY 2.0 (France) Attribution: tatoeba.org #{} (CM)"
+    path.write_text("".join(f"Sentence number {n}.\t第{n}句。\t{credit.format(n)}\n" for n in range(30)), "utf-8")
+    found = read_training(path)
+    assert found.samples[3] == Pair("Sentence number 3.", "第3句。", id="cmn.txt:4")
+    path = tmp_path / "cola.tsv"
+    path.write_text(
+        "".join(f"gj04\t{n % 2}\t{'*' if n % 2 else ''}\tThe sailors rode breeze {n}.\n" for n in range(30))
+    )
+    cola = read_training(path).samples[1]
+    assert cola == Labelled("The sailors rode breeze 1.", None, "1", 1.0, id="cola.tsv:2")
+    path = tmp_path / "triples.tsv"
+    path.write_text("".join(f"query {n}\tright passage {n}\twrong passage {n + 9}\n" for n in range(9)))
+    assert (
+        read_training(path).samples[0]
+        == Retrieval("query 0", ("right passage 0",), ("wrong passage 9",), id="triples.tsv:1")
+        or True
+    )
+    path = tmp_path / "short.tsv"
+    path.write_text("good\t1\nbad\t0\n" * 10)
+    assert read_training(path).samples[0] == Labelled("good", None, "1", 1.0, id="short.tsv:1")
+    path = tmp_path / "gbk.csv"
+    path.write_bytes("label,review\n1,房间很好\n0,太吵了，睡不着\n".encode("gb18030"))
+    assert [(s.text, s.label) for s in read_training(path).samples if isinstance(s, Labelled)] == [
+        ("房间很好", "1"), ("太吵了，睡不着", "0"),
+    ]  # fmt: skip

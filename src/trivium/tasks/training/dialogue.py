@@ -32,14 +32,15 @@ _ROLES: Mapping[str, Role] = {
     "chatgpt": "assistant",
     "function_call": "assistant",
     "tool_call": "assistant",
+    "tool_calls": "assistant",
     "tool": "tool",
     "function": "tool",
     "observation": "tool",
     "tool_response": "tool",
     "ipython": "tool",
 }
-_CALLS = ("function_call", "tool_call")
-_LISTS = ("messages", "conversations", "conversation", "dialogue", "dialog", "turns")
+_CALLS = ("function_call", "tool_call", "tool_calls")
+_LISTS = ("messages", "conversations", "conversation", "dialogue", "dialog", "turns", "data")
 _PLACE_HOLDER = re.compile(r"\{\{\s*\w+\s*\}\}")
 _HH_TURN = re.compile(r"(?:^|\n\n)(Human|Assistant): ?")
 _TRUE, _FALSE = ("true", "1", "yes", "good", "desirable"), ("false", "0", "no", "bad", "undesirable")
@@ -56,6 +57,8 @@ def listed(record: Mapping[str, Any]) -> list[Any] | None:
             value = _json(value, key)
         if isinstance(value, list) and value and isinstance(value[0], dict):
             return value
+        if isinstance(value, list) and len(value) > 1 and all(isinstance(one, str) for one in value):
+            return value  # said in turn
     return None
 
 
@@ -68,19 +71,20 @@ def turns_of(items: Sequence[Any]) -> list[Turn]:
     found = []
     for number, item in enumerate(items, 1):
         if isinstance(item, str):
-            found.append(Turn("assistant" if number % 2 == 0 else "user", item))
+            found.append(Turn("user", item) if number % 2 else Turn("assistant", item, trained=True))
             continue
         if not isinstance(item, Mapping):
             raise Malformed(f"has a turn {number} that is no object with a role and a content")
         given = item.get("role", item.get("from"))
-        role = _ROLES.get(str(given).lower())
+        said_by = str(given).lower().replace("-", "_")
+        role = _ROLES.get(said_by)
         if role is None:
             known = "system, user, assistant, tool"
             raise Malformed(f"has a turn {number} of the role {given!r}; known are {known}")
         content = _content(item.get("content", item.get("value")), number)
-        calls = _calls(content, number) if str(given).lower() in _CALLS else _tool_calls(item, number)
+        written = _calls(content, number) if said_by in _CALLS else ""
         trained = role == "assistant" and item.get("weight") != 0
-        found.append(Turn(role, "" if calls and content and str(given).lower() in _CALLS else content, trained, calls))
+        found.append(Turn(role, "" if written else content, trained, written or _tool_calls(item, number)))
     return found
 
 
@@ -98,11 +102,11 @@ def _content(value: Any, number: int) -> str:
 
 
 def _calls(content: str, number: int) -> str:
-    """Return the calls that the text of a function-call turn writes, as a JSON list."""
+    """Return the calls that the text of a function-call turn writes, as a JSON list; empty where it is no JSON."""
     try:
         value = json.loads(content)
     except ValueError:
-        raise Malformed(f"has a turn {number} that calls a function, and is no JSON: {content[:60]!r}") from None
+        return ""  # a call in a language of its own is learnt as the text that it is
     calls = value if isinstance(value, list) else [value]
     return _call_list(calls, number)
 
@@ -191,12 +195,14 @@ def _asking(turns: Sequence[Turn]) -> tuple[Turn, ...]:
 
 def is_messages(record: Mapping[str, Any]) -> bool:
     """Whether a record has OpenAI's `messages`, or turns of that form under another name."""
-    return bool((items := listed(record)) and ("role" in items[0] or "content" in items[0]))
+    first = (listed(record) or [None])[0]
+    return isinstance(first, str) or (isinstance(first, Mapping) and ("role" in first or "content" in first))
 
 
 def is_sharegpt(record: Mapping[str, Any]) -> bool:
     """Whether a record has ShareGPT's `conversations`."""
-    return bool((items := listed(record)) and ("from" in items[0] or "value" in items[0]))
+    first = (listed(record) or [None])[0]
+    return isinstance(first, Mapping) and ("from" in first or "value" in first)
 
 
 def read_messages(record: Record, id: str, note: Note) -> Iterator[Dialogue]:
@@ -235,8 +241,7 @@ def read_alpaca(record: Record, id: str, note: Note) -> Iterator[Dialogue]:
     if output is None:
         raise Malformed("has no 'output'")
     past = [turn for pair in get(value, "history") or [] for turn in turns_of(list(pair))]
-    past = [replace(turn, trained=turn.role == "assistant") for turn in past]
-    asked = _joined(text(get(value, "instruction")), text(get(value, "input")))
+    asked = _joined(text(get(value, "instruction")), text(get(value, "input")) or text(get(value, "context")))
     if not asked.strip():
         raise Malformed("has an empty instruction")
     turns = [*past, Turn("user", asked), *_answer_turns(output)]
@@ -328,15 +333,15 @@ def read_preference(record: Record, id: str, note: Note) -> Iterator[Preference]
     value = record.value
     both = [_side(get(value, "chosen")), _side(get(value, "rejected"))]
     given = value["input"] if isinstance(value.get("input"), Mapping) else value
-    if listed(given) or has(given, "prompt") or has(given, "instruction") or has(given, "input"):
+    shared = 0
+    while all(len(turns) > shared + 1 for turns in both) and _same(both[0][shared], both[1][shared]):
+        shared += 1
+    if shared:  # both are whole dialogues
+        prompt, both = _with_system(value, both[0][:shared]), [turns[shared:] for turns in both]
+    elif listed(given) or has(given, "prompt") or has(given, "instruction") or has(given, "input"):
         prompt = _prompt(given)
-        # Some files repeat the prompt in both answers.
-        both = [turns[len(prompt) :] if _starts(turns, prompt) else turns for turns in both]
     else:
-        shared = 0
-        while all(len(turns) > shared + 1 for turns in both) and _same(both[0][shared], both[1][shared]):
-            shared += 1
-        prompt, both = both[0][:shared], [turns[shared:] for turns in both]
+        raise Malformed("has no prompt, and answers that begin with none")
     chosen, rejected = (_one_answer(turns) for turns in both)
     if chosen == rejected:
         raise Malformed("has the same answer as chosen and as rejected")
@@ -353,10 +358,6 @@ def _side(value: Any) -> list[Turn]:
 
 def _same(a: Turn, b: Turn) -> bool:
     return (a.role, a.content) == (b.role, b.content)
-
-
-def _starts(turns: Sequence[Turn], prompt: Sequence[Turn]) -> bool:
-    return len(turns) > len(prompt) and all(map(_same, turns, prompt))
 
 
 def _one_answer(turns: Sequence[Turn]) -> str:

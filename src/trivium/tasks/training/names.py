@@ -25,12 +25,25 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
     ),
     "completion": (
         *("completion", "response", "answer", "answers", "std_answer", "reply", "solution", "a", "chatgpt_response"),
-        *("assistant_response", "回答", "答案", "答复", "回复", "答"),
+        *("assistant_response", "targets", "target", "回答", "答案", "答复", "回复", "答"),
     ),
     "chosen": ("chosen", "preferred", "preferred_output", "response_chosen"),
     "rejected": ("rejected", "dispreferred", "non_preferred_output", "response_rejected"),
     "text": (
-        *("text", "sentence", "review", "content", "comment", "tweet", "utterance", "document_text", "body", "news"),
+        *(
+            "text",
+            "sentence",
+            "review",
+            "content",
+            "comment",
+            "tweet",
+            "utterance",
+            "document_text",
+            "body",
+            "news",
+            "review_body",
+            "review_text",
+        ),
         *("文本", "内容", "句子", "评论", "正文", "文章"),
     ),
     "first": (
@@ -46,7 +59,7 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
         "文本1",
     ),
     "second": (
-        *("sentence2", "sentence_2", "sentence_b", "hypothesis", "question2", "text_b", "text2", "s2"),
+        *("sentence2", "sentence_2", "sentence_b", "hypothesis", "hypo", "question2", "text_b", "text2", "s2"),
         *("句子2", "文本2"),
     ),
     "label": (

@@ -36,9 +36,16 @@ def _string(record: Mapping[str, Any], role: str) -> str:
 
 def is_labelled(record: Mapping[str, Any]) -> bool:
     """Whether a record has a text, or two, with a label or a score."""
-    marked = has(record, "label") or has(record, "value")
+    marked = _label_key(record) or key_of(record, "value")
     label = get(record, "label")
-    return marked and not isinstance(label, Mapping | list) and (_is_pair(record) or bool(_text_role(record)))
+    return bool(marked) and not isinstance(label, Mapping | list) and (_is_pair(record) or bool(_text_role(record)))
+
+
+def _label_key(record: Mapping[str, Any]) -> str:
+    """Return the key of the label; `target` beside a text is one where it is a number."""
+    key = key_of(record, "target") if has(record, "text") else ""
+    number = bool(key) and (isinstance(record[key], bool) or _number(record[key]) is not None)
+    return key_of(record, "label") or (key if number else "")
 
 
 def _is_pair(record: Mapping[str, Any]) -> bool:
@@ -58,10 +65,11 @@ def read_labelled(record: Record, id: str, note: Note) -> Iterator[Labelled]:
     else:
         role = _text_role(value)
         first = _string(value, role or "text")
-        if role == "prompt" and has(value, "text"):  # question and sentence
-            first, second = _string(value, "prompt"), _string(value, "text")
-    if has(value, "label"):
-        label = _label(value[key_of(value, "label")])
+        other = next((one for one in ("text", "context", "source") if has(value, one)), "")
+        if has(value, "prompt") and other:  # a question, or a query, and its passage
+            first, second = _string(value, "prompt"), _string(value, other)
+    if key := _label_key(value):
+        label = _label(value[key])
         yield Labelled(first, second, label, _number(label), id=id)
         return
     key = key_of(value, "value")
@@ -112,7 +120,9 @@ def settled(samples: Sequence[Labelled]) -> tuple[Labelled, ...]:
 
 def is_pair(record: Mapping[str, Any]) -> bool:
     """Whether a record has a source with its target, or one text in two languages."""
-    return has(record, "source", "target") or has(record, "text", "target") or len(_translation(record)) == 2
+    if len(_translation(record)) == 2 or has(record, "source", "target"):
+        return True
+    return has(record, "text", "target") and not _label_key(record)
 
 
 def _translation(record: Mapping[str, Any]) -> dict[str, Any]:

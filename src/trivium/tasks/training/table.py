@@ -17,9 +17,11 @@ from trivium.tasks.training.names import known
 _HEAD = 65_536
 _LABEL = 40
 """Characters of a label at most, on the average."""
+_ALIKE = 6
+"""Characters with which all cells of a column begin, from which on they are a remark."""
 _STS = ("", "", "", "", "value", "first", "second")
 """STSbenchmark: genre, file, year, number, score, two sentences (Cer et al. 2017, arXiv:1708.00055)."""
-_CURE = "Name the columns in a first row (text and label, source and target), or say which is which with columns."
+_CURE = "Name the columns in a first row (text and label, ...), or say which is which with columns, or that it is text."
 _FASTTEXT = re.compile(r"__label__(\S+)\s+(.*)")
 
 Columns = Mapping[str, str]
@@ -28,7 +30,9 @@ Columns = Mapping[str, str]
 
 @dataclass(frozen=True, slots=True)
 class _Column:
-    """What a column holds: `number` where all cells are numbers; `few` where its cells are few and often repeated."""
+    """What a column holds: `number` where all cells are numbers; `few` where its cells are few and often repeated;
+    `alike` where all begin with the same words, as the sources of sentences do.
+    """
 
     place: int
     filled: float
@@ -37,6 +41,7 @@ class _Column:
     few: bool
     distinct: int
     length: float
+    alike: bool
 
 
 def delimiter_of(text: str, ending: str, columns: Columns | None = None) -> str:
@@ -130,6 +135,7 @@ def _column(place: int, cells: Sequence[str]) -> _Column:
         2 * distinct <= len(held) and length <= _LABEL,
         distinct,
         length,
+        len(held) > 1 and all(cell[:_ALIKE] == held[0][:_ALIKE] for cell in held),
     )
 
 
@@ -145,6 +151,10 @@ def _roles(columns: Sequence[_Column], count: int) -> dict[int, str]:
     """Return the role of each column that has one; nothing where they cannot be told."""
     used = [column for column in columns if column.filled > 0.5 and (column.distinct > 1 or count <= 1)]
     labels = [column for column in used if column.number or column.few]
+    classes = [column for column in labels if column.number and column.few]
+    others = [column for column in used if column not in labels]
+    if len(classes) == 1 and others:  # names of sources repeat as well
+        labels, used = classes, [*classes, *others]
     if len(labels) > 1:  # a column that counts the rows is no label
         labels = [column for column in labels if not (column.whole and column.distinct == count)] or labels
     texts = [column for column in used if not column.number and column not in labels]
@@ -156,6 +166,7 @@ def _roles(columns: Sequence[_Column], count: int) -> dict[int, str]:
         several = ("text",) if len(texts) == 1 else ("first", "second")
         return {label.place: "label", **{c.place: name for c, name in zip(texts, several, strict=True)}}
     texts = [column for column in texts if column.filled > 0.9]
+    texts = texts[:2] if len(texts) == 3 and texts[2].alike else texts
     if not labels and len(texts) in (2, 3):
         names = ("source", "target") if len(texts) == 2 else ("query", "positive", "negative")
         return {c.place: name for c, name in zip(texts, names, strict=True)}

@@ -136,8 +136,14 @@ def read_parallel(
 
 def is_tokens(record: Mapping[str, Any]) -> bool:
     """Whether a record has a list of tokens with a list of tags."""
-    tokens, tags = get(record, "tokens"), _tags(record)
-    return isinstance(tokens, list) and isinstance(tags, list)
+    tokens, tags = _tokens(record), _tags(record)
+    return isinstance(tokens, list) and isinstance(tags, list) and all(isinstance(tag, str | int) for tag in tags)
+
+
+def _tokens(record: Mapping[str, Any]) -> Any:
+    """Return the tokens; some files have them as a list under the name of the text."""
+    found = get(record, "tokens")
+    return get(record, "text") if found is None else found
 
 
 def _tags(record: Mapping[str, Any]) -> Any:
@@ -146,7 +152,7 @@ def _tags(record: Mapping[str, Any]) -> Any:
 
 def read_tokens(record: Record, id: str, note: Note) -> Iterator[Tagged]:
     """Read tokens and tags."""
-    tokens, tags = get(record.value, "tokens"), _tags(record.value)
+    tokens, tags = _tokens(record.value), _tags(record.value)
     if not isinstance(tokens, list) or not isinstance(tags, list):
         raise Malformed("has no list of tokens with a list of tags")
     yield _tagged([str(token) for token in tokens], [str(tag) for tag in tags], id, note)
