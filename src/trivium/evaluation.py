@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from trivium.evaluate.grounding.judged import judged as by_judge
 from trivium.evaluate.judge import Judge
 from trivium.evaluate.record import settings_name
 from trivium.evaluate.run import RunProgress, evaluate, whole_settings
+from trivium.evaluate.score import score
+from trivium.evaluate.score_all import cores, measuring
 from trivium.evaluate.scoring import More, scorer_of
 from trivium.evaluate.summary import Report
 from trivium.models.base import Chat, Embedder
@@ -24,6 +27,8 @@ from trivium.types import Example
 RUNS = Path("runs")
 """Where runs are kept that are given no folder."""
 _MOST_NAMED = 1_000
+_MANY = 500
+"""Stored answers from which starting other processes, which takes a second, is repaid."""
 
 
 def evaluate_system(
@@ -81,19 +86,23 @@ def evaluate_system(
     more: list[More] = []
     if judge is not None:
         more.append(by_judge(Judge(judge), judged, embedder))
-    scorer = scorer_of(corpus=system.corpus, rank=system.rank, alone=alone, embedder=embedder, more=more)
-    return evaluate(
-        examples,
-        system.ask,
-        at,
-        scorer=scorer,
-        settings=settings,
-        command=command,
-        notes=notes,
-        workers=workers,
-        seed=seed,
-        progress=progress,
-    )
+    # Answers that are there already come as fast as they are scored: then the scoring is worth all the cores.
+    ready = system.settings.get("kind") == "answers" and len(examples) >= _MANY
+    with measuring() if ready else nullcontext(score) as measure:
+        return evaluate(
+            examples,
+            system.ask,
+            at,
+            scorer=scorer_of(
+                corpus=system.corpus, rank=system.rank, alone=alone, embedder=embedder, more=more, measure=measure
+            ),
+            settings=settings,
+            command=command,
+            notes=notes,
+            workers=max(workers, 2 * cores()) if ready else workers,
+            seed=seed,
+            progress=progress,
+        )
 
 
 def drawn(examples: Sequence[Example], limit: int | None, seed: int) -> Sequence[Example]:

@@ -37,6 +37,7 @@ def scorer_of(
     alone: Callable[[Example], Answer] | None = None,
     embedder: Embedder | None = None,
     more: Sequence[More] = (),
+    measure: Callable[[Example, Answer], Mapping[str, float | None]] = score,
 ) -> Scorer:
     """Return what scores an answer by every metric that needs no chat model, and names failure points.
 
@@ -46,11 +47,14 @@ def scorer_of(
         alone: the same model without any passage, asked where the answer was wrong: it tells whether retrieval was
             needed.
         embedder: adds the metrics of meaning, `cosine` and `soft_f1`.
+        measure: gives the metrics that need no model; `trivium.evaluate.score_all.measuring` does it on several cores.
         more: further scores, such as a judge's (`trivium.evaluate.grounding.judged.judged`).
     """
 
     def scorer(example: Example, answer: Answer) -> Scored:
-        scores = dict(score(example, answer, embedder=embedder))
+        scores = dict(measure(example, answer))
+        if embedder is not None:
+            scores |= score(example, answer, metrics=(), embedder=embedder)
         judge_failures = 0
         for further in more:
             found, failed = further(example, answer)
