@@ -18,7 +18,7 @@ from trivium.tune.methods.own import Adapter, fixed
 
 
 class Fusion(nn.Module):  # type: ignore[misc]
-    """s = softmax(hᵀQ · zₙᵀK), z'ₙ = zₙᵀV, o = Σ sₙ z'ₙ over the adapters' outputs zₙ (section 3.2).
+    """s = softmax(hᵀQ · zₙᵀK), z'ₙ = zₙᵀV, o = Σ sₙ z'ₙ over the adapters' outputs zₙ.
 
     V starts as the identity with noise of 1e-6, so at first the output is a mean of the adapters', weighted by Q
     and K.

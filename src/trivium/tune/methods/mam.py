@@ -16,9 +16,9 @@ from trivium.tune.methods.own import Adapter
 
 
 def install(adapter: Adapter, base: Base, settings: Settings) -> int:
-    """H ← FFN(x) + s W_up f(W_down x) in each block (table 6), beside a prefix of l tokens (`prefix.install`).
+    """H ← FFN(x) + s W_up f(W_down x) in each block, beside a prefix of l tokens (`prefix.install`).
 
-    The paper's sizes are l = 30, a bottleneck of 512 at a width of 1024, s = 4.
+    The paper's sizes are l = 30, a bottleneck of 512 at a width of 1024, and s = 4.
     """
     count = prefix.install(adapter, base, {"length": settings["length"], "hidden": settings["hidden"]})
     size = min(int(settings["bottleneck"]), base.width)

@@ -22,7 +22,7 @@ _LSTM_LAYERS = 2
 
 
 class PromptEncoder(nn.Module):  # type: ignore[misc]
-    """h = MLP(LSTM(e)) over m trained inputs e (section 2.2), or h = MLP(e): (m, d) both ways."""
+    """h = MLP(LSTM(e)) over m trained inputs e, or h = MLP(e): (m, d) both ways."""
 
     def __init__(self, length: int, width: int, hidden: int, kind: str) -> None:
         super().__init__()

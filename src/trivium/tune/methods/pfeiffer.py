@@ -1,4 +1,4 @@
-"""One adapter a block, after the feed-forward (Pfeiffer et al. 2020, AdapterFusion, arXiv:2005.00247, section 3.1)."""
+"""One adapter a block, after the feed-forward (Pfeiffer et al. 2020, AdapterFusion, arXiv:2005.00247)."""
 
 from __future__ import annotations
 

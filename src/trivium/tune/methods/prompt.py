@@ -21,7 +21,7 @@ from trivium.tune.methods.own import Adapter
 
 
 class Prompt(nn.Module):  # type: ignore[misc]
-    """P_e of m rows, (m, d), started from embeddings of the vocabulary (section 2.2)."""
+    """P_e of m rows, (m, d), started from embeddings of the vocabulary."""
 
     def __init__(self, table: torch.Tensor, ids: Sequence[int], length: int) -> None:
         super().__init__()
