@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import re
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -238,13 +239,68 @@ def test_names_at_the_top_of_a_table_that_are_not_known(tmp_path: Path) -> None:
         read_training(path, columns={"text": "was", "label": "gute"})
 
 
-def test_fasttext_and_workbook(tmp_path: Path) -> None:
+def test_fasttext(tmp_path: Path) -> None:
     path = tmp_path / "cooking.txt"
-    path.write_text("__label__sauce How thick?\n__label__meat How long?\n")
-    assert [(s.text, s.label) for s in read_training(path).samples if isinstance(s, Labelled)] == [
-        ("How thick?", "sauce"),
-        ("How long?", "meat"),
-    ]
+    path.write_text("__label__sauce How thick?\n__label__meat How long?\nno label\n")
+    found = read_training(path)
+    assert [(s.text, s.label) for s in found.samples if isinstance(s, Labelled)] == [
+        ("How thick?", "sauce"), ("How long?", "meat"),
+    ]  # fmt: skip
+    path.write_text("__label__sauce How thick?\n")
+    assert len(read_training(path).samples) == 1
+
+
+def test_workbook(tmp_path: Path) -> None:
+    namespace = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+    relations = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+    rows = [("tweet", "label", "group"), ("Good day", "1", "ann"), ("Bad day", "0", "bo")]
+    cells = "".join(
+        f'<row r="{n}">'
+        + "".join(f'<c r="{"ABC"[i]}{n}" t="str"><v>{cell}</v></c>' for i, cell in enumerate(row))
+        + "</row>"
+        for n, row in enumerate(rows, 1)
+    )
+    path = tmp_path / "reviews.xlsx"
+    with zipfile.ZipFile(path, "w") as archive:
+        sheet = '<sheet name="One" sheetId="1" r:id="rId1"/>'
+        archive.writestr(
+            "xl/workbook.xml",
+            f'<workbook xmlns="{namespace}" xmlns:r="{relations}"><sheets>{sheet}</sheets></workbook>',
+        )
+        archive.writestr(
+            "xl/_rels/workbook.xml.rels",
+            '<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships">'
+            '<Relationship Id="rId1" Type="x" Target="worksheets/sheet1.xml"/></Relationships>',
+        )
+        archive.writestr(
+            "xl/worksheets/sheet1.xml", f'<worksheet xmlns="{namespace}"><sheetData>{cells}</sheetData></worksheet>'
+        )
+    found = read_training(path, columns={"text": "tweet", "label": "label", "group": "group"})
+    assert [(s.text, s.label, s.group) for s in found.samples if isinstance(s, Labelled)] == [
+        ("Good day", "1", "ann"), ("Bad day", "0", "bo"),
+    ]  # fmt: skip
+    assert found.samples[0].id == "reviews.xlsx[One]:2"
+
+
+def test_folders(tmp_path: Path) -> None:
+    for name in ("a", "b", "c"):
+        (tmp_path / f"{name}.txt").write_text(f"First of {name}.\n\nSecond of {name}.\n")
+    found = read_training(tmp_path, unit="file")
+    assert [(s.text.split()[2], s.group) for s in found.samples if isinstance(s, Text)] == [
+        ("a.", "a.txt"), ("b.", "b.txt"), ("c.", "c.txt"),
+    ]  # fmt: skip
+    assert len(read_training(tmp_path).samples) == 6
+    folder = tmp_path / "parts"
+    folder.mkdir()
+    write(folder, {"prompt": "a", "completion": "b"}, name="train.jsonl")
+    write(folder, {"prompt": "c", "completion": "d"}, name="dev.jsonl")
+    assert len(read_training(folder, split="validation").samples) == 1
+    (folder / "train.jsonl").rename(folder / "test.jsonl")
+    with pytest.raises(UsageError, match="has the splits test, validation"):
+        read_training(folder)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UsageError, match="holds no data file"):
+        read_training(tmp_path / "empty")
 
 
 def test_prose_is_no_table(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 from trivium.tasks.records import Malformed, Record
 from trivium.tasks.training.names import get, has, key_of
 from trivium.tasks.training.values import Dialogue, Preference, Rated, Role, Turn
-from trivium.tasks.values import text
+from trivium.tasks.values import text, texts
 
 Note = Callable[[str, str], None]
 """Takes what was repaired in a row, and a short name to count it by."""
@@ -223,8 +223,10 @@ def _answer_turns(value: Any) -> list[Turn]:
         value = [value]
     if isinstance(value, list) and value and isinstance(value[0], Mapping):
         return turns_of(value)
-    if isinstance(value, list):
-        value = value[0] if value else ""
+    if isinstance(value, list) and not (value and isinstance(value[0], str)):
+        value = next(iter(texts(value)), "")
+    elif isinstance(value, list):
+        value = value[0]
     return [Turn("assistant", value if isinstance(value, str) else text(value), trained=True)]
 
 

@@ -24,7 +24,18 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
         *("问题", "提问", "问句", "问"),
     ),
     "completion": (
-        *("completion", "response", "answer", "answers", "std_answer", "reply", "solution", "a", "chatgpt_response"),
+        *(
+            "completion",
+            "response",
+            "answer",
+            "answers",
+            "short_answers",
+            "std_answer",
+            "reply",
+            "solution",
+            "a",
+            "chatgpt_response",
+        ),
         *("assistant_response", "targets", "target", "回答", "答案", "答复", "回复", "答"),
     ),
     "chosen": ("chosen", "preferred", "preferred_output", "response_chosen"),
@@ -103,18 +114,21 @@ _PLAIN = {role: {plain(name): place for place, name in enumerate((role, *names))
 
 
 @lru_cache(maxsize=1024)
-def _keys(keys: tuple[str, ...], role: str) -> str:
-    """Return the key that stands for a role: of several, the one that the list of names has first."""
-    names = _PLAIN[role]
-    fit = [(names[plain(key)], key) for key in keys if plain(key) in names]
-    return min(fit)[1] if fit else ""
+def _keys(keys: tuple[str, ...]) -> Mapping[str, str]:
+    """Return the key that stands for each role: of several, the one that the list of names has first."""
+    found = {}
+    for role, names in _PLAIN.items():
+        fit = [(names[plain(key)], key) for key in keys if plain(key) in names]
+        if fit:
+            found[role] = min(fit)[1]
+    return found
 
 
 def key_of(record: Mapping[str, Any], role: str) -> str:
     """Return the key of a record that stands for a role; empty where it has none with a value."""
-    key = _keys(tuple(record), role)
+    key = _keys(tuple(record)).get(role, "")
     if key and record[key] is None:
-        key = _keys(tuple(name for name, value in record.items() if value is not None), role)
+        key = _keys(tuple(name for name, value in record.items() if value is not None)).get(role, "")
     return key
 
 
@@ -126,7 +140,8 @@ def get(record: Mapping[str, Any], role: str) -> Any:
 
 def has(record: Mapping[str, Any], *roles: str) -> bool:
     """Whether a record has a value for each of the roles."""
-    return all(key_of(record, role) for role in roles)
+    keys = _keys(tuple(record))
+    return all(role in keys and (record[keys[role]] is not None or bool(key_of(record, role))) for role in roles)
 
 
 def language(key: object) -> str:

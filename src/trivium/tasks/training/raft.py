@@ -11,6 +11,7 @@ import random
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from trivium.errors import UnknownName, UsageError
 from trivium.tasks.formats.squad import locate, sentence_around
@@ -18,6 +19,7 @@ from trivium.tasks.records import Problem
 from trivium.tasks.synthesis.checks import holds
 from trivium.tasks.training.parts import seed_of
 from trivium.tasks.training.values import Dialogue, TrainingSet, Turn
+from trivium.text.normalise import normalise
 from trivium.types import Chunk, Document, Example, Hit, Message
 
 Show = Callable[[str, Sequence[Hit]], tuple[Sequence[Message], Sequence[Hit]]]
@@ -182,7 +184,7 @@ def _lesson(
     group = shelf.group(gold[0].source)
     if leave_out:
         # Passages that are shared are not chosen for this question: what they answer is not to be refused.
-        if alike and any(holds(chunk.text, one) for chunk in others for one in held):
+        if alike and any(_holds(chunk.text, one) for chunk in others for one in held):
             return "answered by a distractor"
         return _Lesson("refused", group, others=others) if others else "no passage to show"
     return _Lesson("answered", group, gold, others, answer, quotes)
@@ -249,7 +251,7 @@ def _distractors(
                 return
             if chunk.text in texts or any(_overlap(chunk, one) for one in gold):
                 continue
-            if not any(holds(chunk.text, answer) for answer in held):
+            if not any(_holds(chunk.text, answer) for answer in held):
                 texts.add(chunk.text)
                 found.append(chunk)
 
@@ -259,6 +261,16 @@ def _distractors(
         take(shelf.near(gold[0], draw), (wanted + 1) // 2)
     take(shelf.drawn(draw, _TRIES * wanted), wanted)
     return tuple(found)
+
+
+def _holds(text: str, answer: str) -> bool:
+    """Whether a passage holds an answer. Most do not even hold its letters, which is seen much sooner."""
+    return _letters(answer) in _letters(text) and holds(text, answer)
+
+
+@lru_cache(maxsize=1 << 15)
+def _letters(text: str) -> str:
+    return "".join(normalise(text).split())
 
 
 def _overlap(a: Chunk, b: Chunk) -> bool:

@@ -208,8 +208,9 @@ def numbered(name: str, text: str, delimiter: str, problems: list[Problem], colu
 
 
 def is_fasttext(lines: Sequence[str]) -> bool:
-    """Whether each line begins with its label, as fastText wants it: `__label__spam Win now`."""
-    return bool(lines) and all(_FASTTEXT.match(line) for line in lines[:100] if line.strip())
+    """Whether most lines begin with their label, as fastText wants it: `__label__spam Win now`."""
+    held = [line for line in lines[:100] if line.strip()]
+    return 2 * sum(_FASTTEXT.match(line) is not None for line in held) > len(held)
 
 
 def read_fasttext(name: str, lines: Sequence[str], problems: list[Problem]) -> Iterator[Record]:
