@@ -18,7 +18,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 from trivium.generate.answer import shown
 from trivium.generate.manner import TUNED
@@ -26,7 +25,7 @@ from trivium.tasks.questions import QuestionSet, read_questions
 from trivium.tasks.training.raft import raft
 from trivium.tasks.training.values import TrainingSet
 from trivium.tune.bases import open_base
-from trivium.tune.loop import Settings, train
+from trivium.tune.loop import Progress, Settings, train
 from trivium.tune.methods import attach
 from trivium.tune.objectives.causal import Causal
 from trivium.tune.precision import compute_dtype
@@ -103,6 +102,11 @@ def lessons(data: Path, wanted: str, counter: Counter, *, without: float, seed: 
     )
 
 
+def tell(at: Progress) -> None:
+    """Print where the run is."""
+    print(f"{at.step}/{at.steps} loss {at.loss:.3f}, {at.tokens:.0f} tokens/s, {at.left / 60:.0f} min left", flush=True)
+
+
 def main() -> None:
     """Train, and leave the adapter in the run's folder."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -123,17 +127,25 @@ def main() -> None:
     print(dict(train_set.report))
     validation = lessons(arguments.data, "validation", counter, without=0.15).samples[::3]
     prepared = objective.prepare(train_set.samples)
-    print(f"{prepared.samples} samples in {len(prepared.items)} rows, {prepared.tokens} tokens, {prepared.trained} learnt")
+    print(
+        f"{prepared.samples} samples in {len(prepared.items)} rows, {prepared.tokens} tokens, {prepared.trained} learnt"
+    )
     print(prepared.preview)
     rate = arguments.rate or RATES[arguments.method]
     settings = Settings(
         epochs=arguments.epochs, batch=8, rate=rate, schedule="cosine", seconds=arguments.minutes * 60, every=40
     )
     result = train(
-        attached, objective, prepared, settings, arguments.out,
-        validation=validation, dtype=dtype, resume=arguments.resume,
-        on_progress=lambda p: print(f"{p.step}/{p.steps} loss {p.loss:.3f} {p.tokens:.0f} tokens/s, {p.left/60:.0f} min left", flush=True),
-    )  # fmt: skip
+        attached,
+        objective,
+        prepared,
+        settings,
+        arguments.out,
+        validation=validation,
+        dtype=dtype,
+        resume=arguments.resume,
+        on_progress=tell,
+    )
     attached.save(arguments.out / "adapter")
     print(f"{result.steps} steps in {result.seconds:.0f} s, best {result.best} at {result.best_step}")
 

@@ -11,7 +11,7 @@ import sys
 
 import typer
 
-from trivium.cli import ask, bench_set, data, documents, evaluate, judge, models, questions, search, tokens
+from trivium.cli import ask, bench_set, data, documents, evaluate, judge, models, questions, search, tokens, tune
 from trivium.cli.demo import demo
 from trivium.cli.screen import Screen
 from trivium.errors import TriviumError
@@ -37,6 +37,7 @@ questions.register(app)
 judge.register(app)
 tokens.register(app)
 data.register(app)
+tune.register(app)
 app.command("demo", epilog="Example: trivium demo --docs handbook/ --question 'Who approves travel?'")(demo)
 
 

@@ -3,40 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol
 
-from trivium import prompts
-from trivium.errors import ContextOverflow
+from trivium.generate.answer_prompt import Arrange, shown
 from trivium.generate.cite import Citer, ReadDocument, cite
 from trivium.generate.evidence import Evidence, Quotable
 from trivium.generate.extract import extract, extractable
-from trivium.generate.frame import Framed, fence_code, frame
-from trivium.generate.language import language_name, refusal_text
+from trivium.generate.language import refusal_text
 from trivium.generate.manner import Manner, reads
 from trivium.generate.quote import passage_from, quoted
 from trivium.generate.refuse import says_nothing
 from trivium.generate.speak import OnText, speak
+from trivium.generate.tuned import read_out
 from trivium.models.base import Chat, Embedder
 from trivium.text.kinds import kind_asked
 from trivium.text.markers import without_markers
 from trivium.types import Citation, Hit, Message, Span, Step, Usage
-
-class Reads(Protocol):
-    """What is asked of a model before it speaks; a `Chat` is one."""
-
-    @property
-    def context(self) -> int: ...
-
-    def count_tokens(self, text: str) -> int:
-        """Return the number of tokens of `text`, without special tokens."""
-        ...
-
-
-Arrange = Callable[[Sequence[Hit]], list[Hit]]
-_LEAST_ROOM = 64
-"""Tokens that are left for passages however long the rest of the prompt is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +73,9 @@ def answer(
         ContextOverflow: the question alone is too long for the model.
         ModelError: the model failed.
     """
-    if manner.extracts:
+    if manner.adapter is not None and extractable(question) and reads(chat, question):
+        return _read_out(question, passages, sentences, chat, manner, read, on_text)
+    if manner.extracts or manner.adapter is not None:
         return _extracted(question, passages, sentences, chat, read, on_text)
     start = time.perf_counter()
     turns = [] if manner.plain else _recent(history, chat)
@@ -110,33 +95,6 @@ def answer(
     return replace(draft, steps=(step, *draft.steps))
 
 
-def shown(
-    question: str,
-    passages: Sequence[Hit],
-    chat: Reads,
-    manner: Manner,
-    *,
-    turns: Sequence[Message] = (),
-    arrange: Arrange | None = None,
-) -> tuple[list[Message], Framed]:
-    """Return the prompt that a model gets, without the turns before, and the passages that stand in it.
-
-    Args:
-        question: one that stands by itself.
-        passages: the most important first.
-        chat: the model, or anything that counts its tokens.
-        manner: how to ask.
-        turns: the turns before, for which room is left.
-        arrange: the order in which the passages that fit are shown.
-
-    Raises:
-        ContextOverflow: the question alone is too long for the model.
-    """
-    chosen = passages[: manner.passages]
-    framed = _framed(question, chosen, turns, chat, manner, arrange)
-    return _filled(question, framed.text, manner, fence_code(question, chosen)), framed
-
-
 def _place(hit: Hit) -> tuple[str, int, int]:
     """Return what a trace keeps of a text that a model was shown: its chunk's id, and its span of the document."""
     return hit.chunk.id, hit.chunk.start, hit.chunk.end
@@ -152,41 +110,6 @@ def _recent(history: Sequence[Message], chat: Chat) -> list[Message]:
             break
         kept.insert(0, turn)
     return kept
-
-
-def _framed(
-    question: str,
-    passages: Sequence[Hit],
-    turns: Sequence[Message],
-    chat: Reads,
-    manner: Manner,
-    arrange: Arrange | None,
-) -> Framed:
-    rest = "\n".join(message.content for message in [*_filled(question, "", manner, "00000000"), *turns])
-    # The chat template adds some tokens to each message.
-    room = chat.context - manner.max_tokens - chat.count_tokens(rest) - 16 * (3 + len(turns))
-    if room < _LEAST_ROOM:
-        raise ContextOverflow(chat.context - room + _LEAST_ROOM, chat.context)
-    return frame(
-        passages,
-        question=question,
-        budget=min(manner.budget, room),
-        count=chat.count_tokens,
-        plain=manner.plain,
-        arrange=arrange,
-    )
-
-
-def _filled(question: str, passages: str, manner: Manner, code: str) -> list[Message]:
-    values = {
-        "passages": passages,
-        "question": question,
-        "code": code,
-        "refusal": refusal_text(question),
-        "language": language_name(question),
-    }
-    template = prompts.load(manner.prompt)
-    return template.fill(**{name: value for name, value in values.items() if name in template.places})
 
 
 def _spoken(
@@ -211,6 +134,48 @@ def _spoken(
     detail = {"sentences": len(cited.judgements), "objections": [j.objection for j in cited.judgements if j.objection]}
     checked = Step("cite", detail, time.perf_counter() - middle)
     return Draft(cited.text, False, cited.citations, cited.unsupported, said.usage, (step, checked))
+
+
+def _read_out(
+    question: str,
+    passages: Sequence[Hit],
+    sentences: Sequence[Hit],
+    chat: Chat,
+    manner: Manner,
+    read: ReadDocument,
+    on_text: OnText | None,
+) -> Draft:
+    """A small model tuned for it: words of the passages that it reads, a refusal, or the best sentence quoted."""
+    start = time.perf_counter()
+    found = read_out(question, passages, chat, manner)
+    detail = {
+        "model": chat.name,
+        "adapter": manner.adapter,
+        "said": found.said.text,
+        "objection": found.objection,
+        "doubt": found.doubt,
+        "shown": [_place(hit) for hit in found.framed.hits],
+        "left_out": list(found.framed.left_out),
+        "cut": list(found.framed.cut),
+    }
+    step = Step("read", detail, time.perf_counter() - start)
+    usage = found.said.usage
+    if found.objection == "refused":
+        draft = refuse(question, "the model found no answer", on_text, usage)
+        return replace(draft, steps=(step, *draft.steps))
+    citer = Citer(read)
+    proof, text = found.proof, found.text
+    if proof is None and sentences:
+        best = sentences[0]
+        proof = Quotable(best, best.chunk.start, best.chunk.end)
+    number = citer.number(proof) if proof is not None else None
+    if proof is None or number is None:
+        draft = refuse(question, "the document has changed since the search", on_text, usage)
+        return replace(draft, steps=(step, *draft.steps))
+    text = f"{text} [{number}]" if text else quoted(proof.text, number)
+    if on_text is not None:
+        on_text(text)
+    return Draft(text, False, tuple(citer.citations), (), usage, (step,))
 
 
 def _extracted(

@@ -88,7 +88,8 @@ def extract(question: str, sentence: str, chat: Chat, kind: Kind | None = None) 
         words = str(json.loads(said.text)["answer"]).strip(" .,;:")
     except (ValueError, KeyError, TypeError):
         return Extract("", "form", said)
-    found = _as_written(words, sentence)
+    span = as_written(words, sentence)
+    found = " ".join(sentence[slice(*span)].split()) if span else ""
     objection = _objection(question, words, found, kind, said.logprobs)
     return Extract("" if objection else found, objection, said)
 
@@ -109,12 +110,10 @@ def _objection(question: str, words: str, found: str, kind: Kind | None, logprob
     return ""
 
 
-def _as_written(words: str, sentence: str) -> str:
-    """Return `words` as they stand in the sentence, whole words only; "" where they do not."""
+def as_written(words: str, text: str) -> tuple[int, int] | None:
+    """Return the span of `text` that holds `words` as whole words, in any case of letters; None where there is none."""
     parts = [re.escape(part) for part in words.split()]
     if not parts:
-        return ""
-    match = re.search(r"(?<!\w)" + r"\s+".join(parts) + r"(?!\w)", sentence, re.IGNORECASE)
-    if match is None or normalise(match.group()) == "":
-        return ""
-    return " ".join(match.group().split())
+        return None
+    match = re.search(r"(?<!\w)" + r"\s+".join(parts) + r"(?!\w)", text, re.IGNORECASE)
+    return match.span() if match is not None and normalise(match.group()) else None

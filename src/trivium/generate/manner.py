@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 
-from trivium.models.base import Chat
+from trivium.models.base import Chat, adapters
 from trivium.text.language import scripts
 
 _PARAMETERS = re.compile(r"(?<![A-Za-z0-9])(\d+(?:[._]\d+)?)([MmBb])(?![A-Za-z0-9])")
@@ -31,6 +31,7 @@ class Manner:
         stop: strings that end the answer.
         plain: whether passages are shown without fences.
         extracts: whether the answer is copied from a sentence of the passages, or is that sentence.
+        adapter: the model's adapter that was tuned on this prompt; its answers are words of the passages.
     """
 
     prompt: str
@@ -40,14 +41,17 @@ class Manner:
     stop: tuple[str, ...] = ()
     plain: bool = False
     extracts: bool = False
+    adapter: str | None = None
 
     def freely(self) -> Manner:
         """Return the manner in which the model says what it likes."""
-        return replace(self, extracts=False)
+        return SMALL.freely() if self.adapter else replace(self, extracts=False)
 
 
 SMALL = Manner("grounded_small", budget=600, passages=3, max_tokens=64, stop=("\n",), plain=True, extracts=True)
-TUNED = Manner("grounded_tuned", budget=320, passages=3, max_tokens=40, stop=("\n",), plain=True)
+GROUNDED = "grounded"
+"""The name of an adapter that was tuned to answer from passages, in the prompt `grounded_tuned`."""
+TUNED = Manner("grounded_tuned", budget=320, passages=3, max_tokens=40, stop=("\n",), plain=True, adapter=GROUNDED)
 LARGE = Manner("grounded", budget=6000, passages=12, max_tokens=512)
 CLOSED_BOOK = Manner("closed_book", budget=0, passages=0, max_tokens=256)
 
@@ -61,7 +65,9 @@ def parameters(name: str) -> float | None:
 
 
 def manner_for(chat: Chat) -> Manner:
-    """Return how to ask this model: as a small one where its name tells fewer than a billion parameters."""
+    """Return how to ask this model: as it was tuned to be, or as a small one below a billion parameters by its name."""
+    if GROUNDED in adapters(chat):
+        return TUNED
     size = parameters(chat.name)
     return SMALL if size is not None and size < _SMALL else LARGE
 

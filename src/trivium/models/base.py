@@ -113,3 +113,8 @@ class Reranker(Protocol):
     def rerank(self, question: str, passages: Sequence[str]) -> Vectors:
         """Return shape (len(passages),), in the order of `passages`."""
         ...
+
+
+def adapters(chat: Chat) -> tuple[str, ...]:
+    """Return the names of the adapters that a chat model was given; a model that knows none has none."""
+    return tuple(getattr(chat, "adapters", ()))

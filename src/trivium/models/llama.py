@@ -87,6 +87,11 @@ class LlamaChat:
         parts += [f"{name}@{fingerprint(file)}" for name, file in self._adapter_paths.items()]
         return "+".join(parts)
 
+    @property
+    def adapters(self) -> tuple[str, ...]:
+        """The names of the adapters that a request may choose."""
+        return tuple(self._adapters)
+
     def complete(
         self,
         messages: Sequence[Message],

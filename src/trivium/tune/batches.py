@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence, Sized
+from typing import Any, TypeVar
 
 import torch
 from torch.utils.data import Sampler
@@ -12,6 +12,9 @@ from torch.utils.data import Sampler
 from trivium.tune.rows import IGNORED, Row
 
 _NEIGHBOURS = 32  # batches whose rows are sorted together, so that a batch holds rows of like length
+
+
+_Sized = TypeVar("_Sized", bound=Sized)
 
 
 class LikeLengths(Sampler[int]):
@@ -46,9 +49,9 @@ class LikeLengths(Sampler[int]):
         yield from (place for batch in [*batches, last] for place in batch)
 
 
-def micro_batches(rows: Sequence[Row], tokens: int) -> list[list[Row]]:
+def micro_batches(rows: Sequence[_Sized], tokens: int) -> list[list[_Sized]]:
     """Return the rows, sorted by length, in groups of at most `tokens` with padding; a longer row stands alone."""
-    groups: list[list[Row]] = []
+    groups: list[list[_Sized]] = []
     for row in sorted(rows, key=len):
         if groups and (len(groups[-1]) + 1) * len(row) <= tokens:
             groups[-1].append(row)

@@ -1,4 +1,4 @@
-"""The course of a run, a JSON line a step: what a killed run wrote is kept up to the checkpoint that it goes on from."""
+"""The course of a run, a JSON line a step: a killed run keeps it up to the checkpoint that it goes on from."""
 
 from __future__ import annotations
 

@@ -152,7 +152,7 @@ def train(
     return watch.result(loop.state.global_step)
 
 
-class _Loop(transformers.Trainer):  # type: ignore[misc]
+class _Loop(transformers.Trainer):
     """Trainer with our batches, our loss and our checkpoints."""
 
     def __init__(
@@ -221,7 +221,10 @@ class _Loop(transformers.Trainer):  # type: ignore[misc]
         total = torch.zeros((), device=self.args.device)
         for number, batch in enumerate(batches):
             last = number == len(batches) - 1
-            with self.accelerator.no_sync(model) if not last else contextlib.nullcontext(), self.compute_loss_context_manager():
+            with (
+                self.accelerator.no_sync(model) if not last else contextlib.nullcontext(),
+                self.compute_loss_context_manager(),
+            ):
                 loss = self._objective.loss(batch)[0] * scale
                 if last:
                     loss = loss + self._attached.penalty() / self.current_gradient_accumulation_steps
@@ -260,7 +263,7 @@ class _Loop(transformers.Trainer):  # type: ignore[misc]
             _flush(place / _WHOLE)
 
 
-class _Watch(transformers.TrainerCallback):  # type: ignore[misc]
+class _Watch(transformers.TrainerCallback):
     """What happens between steps: history, validation, the best weights, stopping."""
 
     def __init__(

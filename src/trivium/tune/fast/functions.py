@@ -25,7 +25,7 @@ class Norm(Function):
         return (x * scale).mul_(weight).to(dtype)
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None]:  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None]:
         x, weight, scale = ctx.saved_tensors
         gain = grad.float() * weight
         along = (gain * x).sum(-1, keepdim=True).mul_(scale.pow(3)).div_(x.shape[-1])
@@ -45,7 +45,7 @@ class LoraLinear(Function):
         return (x @ weight.T).addmm_(low, b.T)
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, None, Tensor, Tensor]:  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, None, Tensor, Tensor]:
         x, weight, a, b, low = ctx.saved_tensors
         inner = grad @ b
         to_x = (grad @ weight).addmm_(inner, a) if ctx.needs_input_grad[0] else None
@@ -62,7 +62,7 @@ class Swiglu(Function):
         return torch.nn.functional.silu(gate).mul_(up)
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> Tensor:  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
         (both,) = ctx.saved_tensors
         gate, up = both.chunk(2, -1)
         result = torch.empty_like(both)
@@ -98,7 +98,7 @@ class Attention(Function):
         return _unfolded(torch.bmm(weights, values), ctx.shape)
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor, None, None, None]:  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor, None, None, None]:
         queries, keys, values, weights, cos, sin = ctx.saved_tensors
         batch, length, _, width, groups = ctx.shape
         out = _folded(grad, groups)
@@ -140,7 +140,7 @@ class LabelLoss(Function):
         return total
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
         (kept,) = ctx.saved_tensors
         return kept * grad.to(kept.dtype), None, None
 

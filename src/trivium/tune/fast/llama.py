@@ -172,9 +172,12 @@ def unsuited(model: Any) -> str:
             return f"{name} is trained too"
     for module in causal.modules():
         if hasattr(module, "lora_A"):
-            dropout = module.lora_dropout[model.active_adapter] if model.active_adapter in module.lora_dropout else None
-            if dropout is not None and getattr(dropout, "p", 0):
+            if getattr(dict(module.lora_dropout).get(model.active_adapter), "p", 0):
                 return "LoRA has dropout"
-            if type(module).__name__ != "Linear" or module.use_dora.get(model.active_adapter) or len(module.lora_A) != 1:
+            if (
+                type(module).__name__ != "Linear"
+                or module.use_dora.get(model.active_adapter)
+                or len(module.lora_A) != 1
+            ):
                 return "it is no plain LoRA"
     return ""

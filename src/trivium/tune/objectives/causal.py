@@ -114,7 +114,9 @@ class Causal:
 
 def marked(row: Row, tokenizer: Any) -> str:
     """Return a row as text, with what is learnt between ⟦ and ⟧."""
-    parts, run, learnt = [], [], False
+    parts: list[str] = []
+    run: list[int] = []
+    learnt = False
     for token, label in [*zip(row.ids, row.labels, strict=True), (None, None)]:
         now = label is not None and label != -100
         if token is None or (now != learnt and run):

@@ -1,0 +1,290 @@
+"""`trivium tune` and `trivium runs`: train an adapter on a file of samples, and look at what was trained."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from trivium.cli.options import Debug, Json
+from trivium.cli.screen import Screen
+from trivium.errors import UsageError
+
+if TYPE_CHECKING:
+    from trivium.tune.loop import Progress
+    from trivium.tune.run import Before
+
+_LINE_SECONDS = 5.0
+
+Data = Annotated[str, typer.Argument(metavar="DATA", help="A training set of any known format: see `trivium data`.")]
+BaseModel = Annotated[
+    str,
+    typer.Option("--base", metavar="MODEL", help="What is tuned: a name, a folder, a GGUF file. Default: embedded."),
+]
+MethodName = Annotated[str, typer.Option("--method", metavar="NAME", help="How: lora, full, houlsby, prefix, ...")]
+Setting = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A setting of the method: rank=16. Repeat it.")
+]
+Task = Annotated[str, typer.Option("--task", metavar="NAME", help="causal, seq2seq, classify, tag, span, masked.")]
+KindOf = Annotated[str, typer.Option("--kind", metavar="NAME", help="Read the data as: dialogue, text, labelled, ...")]
+Out = Annotated[
+    Path | None, typer.Option("--out", metavar="FOLDER", help="Where the run is kept. Default: below runs/.")
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Put this file's commands on the command line."""
+    app.command("tune", epilog="Example: trivium tune train.jsonl --method lora --set rank=16 --epochs 2")(tune)
+    app.command("runs", epilog="Example: trivium runs runs/tune-a runs/tune-b")(runs)
+
+
+def tune(
+    ctx: typer.Context,
+    data: Data,
+    base: BaseModel = "",
+    method: MethodName = "lora",
+    setting: Setting = None,
+    task: Task = "",
+    kind: KindOf = "",
+    validation: Annotated[str, typer.Option(metavar="FILE", help="Chooses the best checkpoint. Default: 5%.")] = "",
+    test: Annotated[str, typer.Option(metavar="FILE", help="Scored once, at the end. Default: 10%.")] = "",
+    epochs: Annotated[float, typer.Option(metavar="N", help="Times that each sample is seen.")] = 1.0,
+    steps: Annotated[int, typer.Option(metavar="N", help="Optimiser steps, instead of epochs.")] = 0,
+    rate: Annotated[float, typer.Option(metavar="X", help="The highest learning rate. 0: the method's usual.")] = 0.0,
+    schedule: Annotated[str, typer.Option(metavar="NAME", help="linear, cosine or constant.")] = "linear",
+    warmup: Annotated[float, typer.Option(metavar="SHARE", help="Of the steps, in which the rate rises.")] = 0.05,
+    batch: Annotated[int, typer.Option(metavar="N", help="Rows of one batch.")] = 16,
+    accumulate: Annotated[int, typer.Option(metavar="N", help="Batches whose gradients make one step.")] = 1,
+    longest: Annotated[int, typer.Option(metavar="N", help="Tokens that a sample may have.")] = 1024,
+    tokens: Annotated[int, typer.Option(metavar="N", help="Tokens computed at once: lower it to save memory.")] = 2048,
+    packed: Annotated[bool, typer.Option("--packed", help="Pack short samples into long rows.")] = False,
+    checkpointing: Annotated[bool, typer.Option("--checkpointing", help="Less memory, a third slower.")] = False,
+    layer_decay: Annotated[float, typer.Option(metavar="X", help="Each lower layer learns at this share.")] = 1.0,
+    decay: Annotated[float, typer.Option(metavar="X", help="Of the weights.")] = 0.0,
+    clip: Annotated[float, typer.Option(metavar="X", help="The largest norm of the gradient.")] = 1.0,
+    every: Annotated[int, typer.Option(metavar="N", help="Steps between checkpoints. 0: four in the run.")] = 0,
+    patience: Annotated[int, typer.Option(metavar="N", help="Stop after N validations without gain.")] = 0,
+    minutes: Annotated[float, typer.Option(metavar="M", help="The longest that training may take.")] = 0.0,
+    seed: Annotated[int, typer.Option(metavar="N", help="Another seed, another order.")] = 0,
+    limit: Annotated[int, typer.Option(metavar="N", help="Use at most N samples.")] = 0,
+    out: Out = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last good checkpoint.")] = False,
+    preview: Annotated[bool, typer.Option("--preview", help="Show what would be trained, and stop.")] = False,
+    json: Json = False,
+    debug: Debug = False,
+) -> int:
+    """Tune a model on your samples. The result goes straight back into ask, evaluate and compare."""
+    from trivium.evaluate.record import command_line
+    from trivium.tune.run import Plan, default_folder
+    from trivium.tune.run import tune as carry_out
+
+    screen: Screen = ctx.obj
+    if schedule not in ("linear", "cosine", "constant"):
+        raise UsageError(f"There is no schedule {schedule!r}.", "Choose linear, cosine or constant.")
+    training = {
+        "epochs": epochs, "steps": steps, "batch": batch, "accumulate": accumulate, "rate": rate or _rate(method),
+        "schedule": schedule, "warmup": warmup, "layer_decay": layer_decay, "decay": decay, "clip": clip,
+        "every": every, "patience": patience, "seconds": minutes * 60, "seed": seed,
+    }  # fmt: skip
+    plan = Plan(
+        data, base, method, _settings(setting), task, kind, validation, test, longest, tokens, packed, checkpointing,
+        training, limit,
+    )  # fmt: skip
+    folder = out or default_folder(plan)
+    with _progress(screen) as (show, stop):
+        try:
+            report = carry_out(
+                plan, folder, resume=resume, before=lambda known: _introduce(screen, known, preview),
+                on_progress=show, stop=stop, command=command_line(),
+            )  # fmt: skip
+        except _Previewed as done:
+            if screen.as_json:
+                screen.emit(done.facts)
+            return 0
+    if screen.as_json:
+        screen.emit(report)
+    else:
+        _print(screen, report, folder)
+    return 130 if report["stopped"] == "asked" else 0
+
+
+class _Previewed(Exception):
+    def __init__(self, facts: Mapping[str, object]) -> None:
+        self.facts = facts
+
+
+def _introduce(screen: Screen, known: Before, preview: bool) -> None:
+    """Say what will be trained on, before it starts."""
+    from trivium.tune.memory import written
+
+    share = known.trained_tokens / max(known.tokens, 1)
+    say = screen.say
+    say(f"Base      {known.base} ({known.all_parameters / 1e6:.1f} million parameters, {known.dtype})")
+    say(f"Method    {known.method}: {known.parameters:,} parameters are trained, {known.share:.2%}")
+    say("Samples   " + ", ".join(f"{number:,} {name}" for name, number in known.sizes.items()))
+    left_out = {name: number for name, number in known.report.items() if number and name != "samples"}
+    if left_out:
+        say("          " + ", ".join(f"{name}: {number}" for name, number in left_out.items()))
+    say(f"Tokens    {known.tokens:,}, of which {known.trained_tokens:,} are learnt ({share:.1%})")
+    free = f", {written(known.free)} are free" if known.free is not None else ""
+    say(f"Memory    about {written(known.memory['total'])}{free}")
+    if known.free is not None and known.memory["total"] > known.free:
+        say("          This may not fit: lower --tokens or --longest, or take --checkpointing.", "yellow")
+    say("A sample, what is learnt between ⟦ and ⟧:")
+    say(known.preview.strip(), "dim")
+    if preview:
+        facts: dict[str, object] = {
+            "task": known.task,
+            "base": known.base,
+            "method": known.method,
+            "sizes": dict(known.sizes),
+            "tokens": known.tokens,
+            "trained_tokens": known.trained_tokens,
+            "preview": known.preview,
+            "parameters": known.parameters,
+            "all_parameters": known.all_parameters,
+            "memory": dict(known.memory),
+        }
+        raise _Previewed(facts)
+
+
+@contextmanager
+def _progress(screen: Screen) -> Iterator[tuple[Any, Any]]:
+    """Yield what shows the progress, and what tells whether to stop: the first Ctrl-C ends after the step."""
+    asked: list[bool] = []
+
+    def interrupt(number: int, frame: Any) -> None:
+        if asked:
+            raise KeyboardInterrupt
+        asked.append(True)
+        screen.say("Stopping after this step; once more to stop at once.")
+
+    old = signal.signal(signal.SIGINT, interrupt)
+    said = [0.0]
+    bar: Any = None
+    if screen.err.is_interactive:
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+        from rich.progress import Progress as Bar
+
+        words = TextColumn(
+            "steps  loss {task.fields[loss]:.3f}  rate {task.fields[rate]:.1e}  "
+            "{task.fields[speed]:,.0f} tokens/s  {task.fields[left]} left"
+        )
+        bar = Bar(TextColumn("Training"), BarColumn(), MofNCompleteColumn(), words, console=screen.err, transient=True)
+        task = bar.add_task("", total=None, loss=0.0, rate=0.0, speed=0.0, left="", start=True)
+
+    def show(at: Progress) -> None:
+        left = f"{int(at.left) // 3600}:{int(at.left) // 60 % 60:02}:{int(at.left) % 60:02}"
+        if bar is not None:
+            if not bar.live.is_started:
+                bar.start()
+            bar.update(task, total=at.steps, completed=at.step, loss=at.loss, rate=at.rate, speed=at.tokens, left=left)
+        elif time.monotonic() - said[0] > _LINE_SECONDS or at.step == at.steps:
+            said[0] = time.monotonic()
+            screen.say(
+                f"step {at.step}/{at.steps}  loss {at.loss:.3f}  rate {at.rate:.1e}  {at.tokens:,.0f} tokens/s  "
+                f"{left} left"
+            )
+
+    try:
+        yield show, lambda: bool(asked)
+    finally:
+        if bar is not None:
+            bar.stop()
+        signal.signal(signal.SIGINT, old)
+
+
+def _print(screen: Screen, report: Mapping[str, Any], folder: Path) -> None:
+    from trivium.tune.run import ADAPTER
+
+    if report["stopped"] == "asked":
+        screen.out.print(f"Stopped at step {report['steps']}. Go on with: --resume --out {folder}")
+        return
+    best = report["best"]
+    if best["score"] is not None:
+        screen.out.print(f"Best validation {best['measure']} {best['score']:.4f}, at step {best['step']}")
+    for name, value in report.get("test", {}).items():
+        screen.out.print(f"Test {name} {value:.4f}")
+    screen.out.print(
+        f"{report['steps']} steps in {report['seconds']:,.0f} s, {report['tokens_per_second']:,.0f} tokens/s"
+        + (f" (stopped: {report['stopped']})" if report["stopped"] else "")
+    )
+    screen.out.print(f"Adapter: {folder / ADAPTER}", soft_wrap=True)
+
+
+def _settings(given: list[str] | None) -> dict[str, Any]:
+    """Return `rank=16` and the like as values."""
+    import json
+
+    found: dict[str, Any] = {}
+    for one in given or []:
+        name, mark, value = one.partition("=")
+        if not mark or not name:
+            raise UsageError(f"--set {one} is no setting.", "Write it as KEY=VALUE: --set rank=16.")
+        try:
+            found[name] = json.loads(value)
+        except ValueError:
+            found[name] = value
+    return found
+
+
+def _rate(method: str) -> float:
+    """Return the usual learning rate of a method."""
+    if method in ("full", "freeze"):
+        return 2e-5
+    return 5e-3 if method in ("prompt", "p_tuning", "p_tuning_v2", "prefix", "ia3", "bitfit") else 3e-4
+
+
+def runs(
+    ctx: typer.Context,
+    folders: Annotated[list[Path] | None, typer.Argument(metavar="RUN...", help="Two runs to compare.")] = None,
+    below: Annotated[Path, typer.Option("--in", metavar="FOLDER", help="Where runs are looked for.")] = Path("runs"),
+    json: Json = False,
+    debug: Debug = False,
+) -> int:
+    """List tuning runs, newest first; of two that are named, show what differs in settings and scores."""
+    from rich.table import Table
+
+    from trivium.tune.runs import compare_runs, list_runs
+
+    screen: Screen = ctx.obj
+    if folders and len(folders) not in (1, 2):
+        raise UsageError(f"{len(folders)} runs were named.", "Name one to see it, or two to compare them.")
+    if folders and len(folders) == 2:
+        compared = compare_runs(*folders)
+        if screen.as_json:
+            screen.emit(compared)
+            return 0
+        for line in compared["settings"]:
+            screen.out.print(f"setting  {line}", soft_wrap=True)
+        for name, pair in compared["scores"].items():
+            screen.out.print(f"{name:24} {_number(pair[0]):>12} {_number(pair[1]):>12}")
+        if compared["curve"]:
+            screen.out.print(f"Curves: {compared['curve']}", soft_wrap=True)
+        return 0
+    rows = list_runs(folders[0] if folders else below)
+    if screen.as_json:
+        screen.emit({"runs": rows})
+        return 0
+    if not rows:
+        screen.out.print(f"No tuning runs in {folders[0] if folders else below}. Begin with: trivium tune DATA")
+        return 0
+    table = Table(box=None, pad_edge=False)
+    for name in ("run", "method", "data", "steps", "validation", "state", "started"):
+        table.add_column(name, overflow="fold")
+    for row in rows:
+        table.add_row(
+            str(row["run"]), str(row["method"]), str(row["data"]), str(row["steps"]), _number(row["validation"]),
+            str(row["state"]), str(row["started"]),
+        )  # fmt: skip
+    screen.out.print(table)
+    return 0
+
+
+def _number(value: object) -> str:
+    return f"{value:.4f}" if isinstance(value, float) else "-" if value is None else str(value)

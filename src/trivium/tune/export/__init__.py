@@ -1,0 +1,1 @@
+"""What leaves the tuning room: merged folders, GGUF, ONNX, smaller models."""

@@ -1,0 +1,258 @@
+"""One tuning run from data to adapter: read, clean, divide, encode, train, and keep all that repeats it.
+
+A run is a folder: `run.json` (settings, versions, machine), `history.jsonl` (a line a step), `checkpoints/`, `best/`,
+`adapter/`, `curve.png` and `report.json`. The same settings go on with it; other ones are refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from trivium.errors import UsageError
+from trivium.evaluate import record as records
+from trivium.index.durable import write_whole
+from trivium.tasks.training.clean import clean
+from trivium.tasks.training.divide import divide
+from trivium.tasks.training.read import read_training
+from trivium.tasks.training.values import Kind, Sample, TrainingSet
+
+REPORT = "report.json"
+ADAPTER = "adapter"
+CURVE = "curve.png"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is to be done.
+
+    Attributes:
+        data: the training file or folder.
+        base: the model that is tuned; see `bases.open_base`. Empty for the embedded one.
+        method: a key of `methods.METHODS`, with its `settings`.
+        task: a key of `methods.base.TASKS`; empty for the one that the data is for.
+        kind: of the samples; empty for what the file holds.
+        validation: a file of its own, or empty: then a twentieth of the data.
+        test: a file of its own, or empty: then a tenth of the data. None of it is trained on.
+        longest: tokens of a sample. tokens: of a micro-batch. packed: pack short samples.
+        training: how to train: `loop.Settings` by name.
+        limit: samples used at most, 0 for all.
+    """
+
+    data: str
+    base: str = ""
+    method: str = "lora"
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    task: str = ""
+    kind: str = ""
+    validation: str = ""
+    test: str = ""
+    longest: int = 1024
+    tokens: int = 2048
+    packed: bool = False
+    checkpointing: bool = False
+    training: Mapping[str, Any] = field(default_factory=dict)
+    limit: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The data as it is used."""
+
+    train: TrainingSet
+    validation: Sequence[Sample]
+    test: Sequence[Sample]
+    report: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """What is known before training starts: shown to the user, who may then still stop."""
+
+    task: str
+    base: str
+    method: str
+    sizes: Mapping[str, int]
+    report: Mapping[str, int]
+    preview: str
+    trained_tokens: int
+    tokens: int
+    parameters: int
+    all_parameters: int
+    memory: Mapping[str, int]
+    free: int | None
+    dtype: str
+    pass_: str
+
+    @property
+    def share(self) -> float:
+        """The share of the model's parameters that is trained, 0 to 1."""
+        return self.parameters / max(self.all_parameters, 1)
+
+
+def parts_of(plan: Plan) -> Parts:
+    """Read, clean and divide the data. Test and validation share no group and no input with training.
+
+    Raises:
+        UsageError: the file cannot be read, or too little is left.
+    """
+    kind: Kind | None = plan.kind or None  # type: ignore[assignment]
+    given = read_training(plan.data, kind=kind)
+    if given.kind == "retrieval":
+        raise UsageError(
+            f"{plan.data} holds queries with passages.", "Use `trivium tune embedder` or `trivium tune reranker`."
+        )
+    held = [read_training(file, kind=given.kind).samples if file else () for file in (plan.validation, plan.test)]
+    given = clean(given, test=[*held[0], *held[1]])
+    if plan.limit and plan.limit < len(given.samples):
+        given = _drawn(given, plan.limit)
+    shares = {"train": 0.85} | ({} if held[0] else {"validation": 0.05}) | ({} if held[1] else {"test": 0.10})
+    parts = dict(divide(given, shares, seed=int(plan.training.get("seed", 0))).parts) if len(shares) > 1 else {}
+    train = parts.get("train", given)
+    if not train.samples:
+        raise UsageError(f"{plan.data} leaves no sample to train on.", "Give more data.")
+    validation = held[0] or (parts["validation"].samples if "validation" in parts else ())
+    test = held[1] or (parts["test"].samples if "test" in parts else ())
+    return Parts(train, validation, test, given.report)
+
+
+def tune(
+    plan: Plan,
+    folder: Path,
+    *,
+    resume: bool = False,
+    before: Callable[[Before], None] | None = None,
+    on_progress: Callable[[Any], None] | None = None,
+    stop: Callable[[], bool] | None = None,
+    command: Sequence[str] = (),
+    score_test: bool = True,
+) -> Mapping[str, Any]:
+    """Carry out a plan in a folder and return the report, which is also written there.
+
+    Args:
+        plan: what to do.
+        folder: of the run; one that holds the same plan is gone on with where `resume` is set.
+        resume: go on from the last good checkpoint.
+        before: told what is known before training starts; it may raise to stop.
+        on_progress: told after each step; see `loop.Progress`.
+        stop: asked after each step.
+        command: for the record.
+        score_test: score the test part at the end, once.
+
+    Raises:
+        UsageError: the plan cannot be carried out; says why and what to take instead.
+        TrainingFailed, StoreFull: see `loop.train`.
+    """
+    from trivium.extras import need
+
+    need("torch", extra="tune")
+    import torch
+
+    from trivium.tune import memory
+    from trivium.tune.bases import open_base
+    from trivium.tune.curve import draw_curve
+    from trivium.tune.loop import Settings, train
+    from trivium.tune.methods import attach
+    from trivium.tune.objectives import Options, labels_of, objective_for, task_for
+    from trivium.tune.precision import compute_dtype
+
+    how = Settings(**plan.training)
+    parts = parts_of(plan)
+    task = task_for(parts.train.kind, plan.task or None)
+    settings = {"plan": asdict(plan), "data": _digest([plan.data, plan.validation, plan.test])}
+    with records.holding(folder):
+        begun = (folder / records.RECORD).exists()
+        record = records.begin(folder, settings, command)
+        if begun and not resume:
+            raise UsageError(
+                f"{folder} already holds this run.", "Go on with it with --resume, or begin another with --out."
+            )
+        if record.complete:
+            found: Mapping[str, Any] = json.loads((folder / REPORT).read_text("utf-8"))
+            return found
+        torch.manual_seed(how.seed)
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        dtype = compute_dtype(device)
+        base = open_base(plan.base, task, labels=labels_of(parts.train.samples))
+        if plan.checkpointing:
+            base.model.gradient_checkpointing_enable({"use_reentrant": False})
+        attached = attach(base.model, plan.method, plan.settings, task=task)
+        objective = objective_for(
+            parts.train.kind, base, attached, parts.train.samples,
+            Options(longest=plan.longest, tokens=plan.tokens, packed=plan.packed, dtype=dtype, seed=how.seed),
+        )  # fmt: skip
+        prepared = objective.prepare(parts.train.samples)
+        if before is not None:
+            share = prepared.trained / max(prepared.tokens, 1)
+            estimate = memory.estimate(
+                attached, tokens=plan.tokens, longest=max(prepared.lengths), labelled=share, dtype=dtype
+            )
+            before(
+                Before(
+                    task, str(base.folder), plan.method,
+                    {"train": len(parts.train.samples), "validation": len(parts.validation), "test": len(parts.test)},
+                    {**parts.report, **{name: len(ids) for name, ids in prepared.dropped.items() if ids}},
+                    prepared.preview, prepared.trained, prepared.tokens,
+                    sum(p.numel() for p in attached.trained().values()),
+                    sum(p.numel() for p in attached.model.parameters()),
+                    memory.describe(estimate), memory.available(device), str(dtype).removeprefix("torch."),
+                    getattr(objective, "why_slow", "") or "by hand",
+                )
+            )  # fmt: skip
+        result = train(
+            attached, objective, prepared, how, folder, validation=parts.validation, dtype=dtype, resume=resume,
+            on_progress=on_progress, stop=stop,
+        )  # fmt: skip
+        report: dict[str, Any] = {
+            "run": str(folder),
+            "task": task,
+            "method": plan.method,
+            "steps": result.steps,
+            "loss": result.loss,
+            "best": {"score": result.best, "step": result.best_step, "measure": objective.measure},
+            "seconds": round(result.seconds, 1),
+            "tokens_per_second": round(result.tokens_per_second, 1),
+            "stopped": result.stopped,
+            "parameters": sum(p.numel() for p in attached.trained().values()),
+        }
+        if result.stopped == "asked":
+            records.end(folder, record, asked=result.steps, seconds=result.seconds, complete=False)
+            return report
+        attached.save(folder / ADAPTER)
+        if score_test and parts.test:
+            attached.model.eval()
+            report["test"] = dict(objective.scores(parts.test))
+        draw_curve(result.history, folder / CURVE)
+        write_whole(folder / REPORT, json.dumps(report, indent=1) + "\n")
+        records.end(folder, record, asked=result.steps, seconds=result.seconds, complete=True)
+        return report
+
+
+def _drawn(given: TrainingSet, limit: int) -> TrainingSet:
+    from dataclasses import replace
+
+    ordered = sorted(given.samples, key=lambda sample: hashlib.sha256(sample.id.encode()).hexdigest())
+    return replace(given, samples=tuple(ordered[:limit]))
+
+
+def _digest(files: Sequence[str]) -> str:
+    total = hashlib.sha256()
+    for file in files:
+        if not file:
+            continue
+        path = Path(file)
+        for one in sorted(path.rglob("*")) if path.is_dir() else [path]:
+            if one.is_file():
+                total.update(one.read_bytes())
+    return total.hexdigest()[:16]
+
+
+def default_folder(plan: Plan) -> Path:
+    """Return the folder of a run that was not named: below `runs/`, by its data, method and settings."""
+    name = records.settings_name({"plan": asdict(plan), "cwd": os.fspath(Path.cwd())})
+    return Path("runs") / f"tune-{Path(plan.data).stem}-{plan.method}-{name}"
