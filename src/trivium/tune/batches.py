@@ -13,7 +13,6 @@ from trivium.tune.rows import IGNORED, Row
 
 _NEIGHBOURS = 32  # batches whose rows are sorted together, so that a batch holds rows of like length
 
-
 _Sized = TypeVar("_Sized", bound=Sized)
 
 

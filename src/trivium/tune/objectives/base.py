@@ -21,6 +21,7 @@ class Prepared:
         tokens: that the model reads.
         dropped: ids of samples that were left out, by the reason.
         preview: one sample as text, with what is trained between ⟦ and ⟧.
+        cut: ids of samples of which only the beginning is read.
     """
 
     items: Sequence[Any]
@@ -30,6 +31,7 @@ class Prepared:
     tokens: int
     dropped: Mapping[str, tuple[str, ...]]
     preview: str = ""
+    cut: tuple[str, ...] = ()
 
 
 class Objective(Protocol):
