@@ -11,6 +11,11 @@ from pathlib import Path
 import pytest
 
 from trivium.errors import UnknownName, UsageError
+from trivium.generate.answer import answer
+from trivium.generate.answer_prompt import shown
+from trivium.generate.language import refusal_text
+from trivium.generate.manner import LARGE, SMALL, Manner
+from trivium.models.fake import FakeChat
 from trivium.tasks.questions import QuestionSet, read_questions
 from trivium.tasks.training.raft import TARGETS, raft
 from trivium.tasks.training.values import Dialogue
@@ -157,3 +162,24 @@ def test_wrong_settings_are_refused() -> None:
         raft([], [], show=show, refusal=str, target="sung")
     with pytest.raises(UsageError, match="from 0 to 1"):
         raft([], [], show=show, refusal=str, without=2)
+
+
+@pytest.mark.parametrize("manner", [LARGE, SMALL.freely()])
+def test_the_prompt_is_that_of_run_time(squad: QuestionSet, manner: Manner) -> None:
+    chat = FakeChat(REFUSAL)
+    given: list[Sequence[Hit]] = []
+
+    def show_as_generate(question: str, hits: Sequence[Hit]) -> tuple[list[Message], Sequence[Hit]]:
+        given.append(hits)
+        messages, framed = shown(question, hits, chat, manner)
+        return messages, framed.hits
+
+    made = raft(squad.examples[:20], squad.documents, show=show_as_generate, refusal=refusal_text, distractors=2)
+    by_id = {example.id: example for example in squad.examples}
+    for sample, hits in zip(made.samples, given, strict=True):
+        assert isinstance(sample, Dialogue)
+        answer(by_id[sample.id].question, hits, chat=chat, manner=manner, read=lambda id: None)
+        sent = [(message.role, message.content) for message in chat.calls[-1].messages]
+        assert [(turn.role, turn.content) for turn in sample.messages[:-1]] == sent
+    assert made.report["unanswerable"] > 0
+    assert made.report["answered"] > 0
