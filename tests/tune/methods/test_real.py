@@ -153,6 +153,30 @@ def test_on_the_embedded_encoder(name: str, rate: float, encoder: Path, texts: l
     proofs(name, lambda: classifier(encoder), given, "classify", rate, tmp_path)
 
 
+@pytest.mark.parametrize("name", ["prompt", "p_tuning", "prefix", "p_tuning_v2", "lora", "ia3"])
+def test_the_chat_model_answers_with_what_was_saved(name: str, chat: Path, tmp_path: Path) -> None:
+    from trivium.models.transformers_chat import TransformersChat
+    from trivium.types import Message
+
+    attached = attach(causal(chat), name, task="causal")
+    attached.model.eval()
+    torch.manual_seed(2)
+    with torch.no_grad():
+        for parameter in attached.trained().values():
+            parameter.add_(0.02 * torch.randn_like(parameter))
+    attached.save(tmp_path)
+    speaker = TransformersChat(chat, adapters={"mine": tmp_path})
+    ask = [Message("user", "Name three rivers of France.")]
+    said = speaker.complete(ask, max_tokens=12, adapter="mine").text
+    tokenizer = transformers.AutoTokenizer.from_pretrained(chat)
+    turns = [{"role": "user", "content": ask[0].content}]
+    ids = tokenizer.apply_chat_template(turns, add_generation_prompt=True, return_tensors="pt", return_dict=True)
+    made = attached.model.generate(**ids, max_new_tokens=12, do_sample=False)
+    text = tokenizer.decode(made[0, ids["input_ids"].shape[1] :], skip_special_tokens=True)
+    assert said.strip() == text.strip()
+    assert said
+
+
 def test_the_page_says_what_is_measured(chat: Path, encoder: Path) -> None:
     import importlib.util
 
