@@ -32,7 +32,7 @@ def labelled_logits(model: Any, batch: Batch, wanted: Tensor) -> Tensor:
     """Return logits of shape (M, V) at the M positions that `wanted`, of shape (B, T), marks."""
     real = batch["positions"] >= 0
     branches = batch.get("branches")
-    with _only(model, wanted):
+    with only_at(model, wanted):
         out = model(
             input_ids=batch["ids"],
             attention_mask=real.long() if branches is None else visible(real.shape[1], branches)[:, None],
@@ -44,7 +44,7 @@ def labelled_logits(model: Any, batch: Batch, wanted: Tensor) -> Tensor:
 
 
 @contextmanager
-def _only(model: Any, wanted: Tensor) -> Iterator[None]:
+def only_at(model: Any, wanted: Tensor) -> Iterator[None]:
     """Have the output layer compute the positions that `wanted` marks, as (M, V), and leave the others."""
 
     def chosen(_: Any, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
