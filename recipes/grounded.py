@@ -11,15 +11,13 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import os
 import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-
-from trivium.generate.answer import shown
+from trivium.generate.answer_prompt import shown
 from trivium.generate.manner import TUNED
 from trivium.tasks.questions import QuestionSet, read_questions
 from trivium.tasks.training.raft import raft

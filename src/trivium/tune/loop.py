@@ -239,6 +239,8 @@ class _Loop(transformers.Trainer):
             )
         return total
 
+    optimizer: Any
+
     def create_optimizer(self, *given: Any, **more: Any) -> Any:
         """AdamW over what is trained, with a rate of its own for each layer where that is asked."""
         if self.optimizer is None:

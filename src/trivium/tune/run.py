@@ -10,12 +10,13 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from trivium.errors import UsageError
 from trivium.evaluate import record as records
+from trivium.extras import need
 from trivium.index.durable import write_whole
 from trivium.tasks.training.clean import clean
 from trivium.tasks.training.divide import divide
@@ -87,7 +88,6 @@ class Before:
     memory: Mapping[str, int]
     free: int | None
     dtype: str
-    pass_: str
 
     @property
     def share(self) -> float:
@@ -130,7 +130,6 @@ def tune(
     on_progress: Callable[[Any], None] | None = None,
     stop: Callable[[], bool] | None = None,
     command: Sequence[str] = (),
-    score_test: bool = True,
 ) -> Mapping[str, Any]:
     """Carry out a plan in a folder and return the report, which is also written there.
 
@@ -142,28 +141,13 @@ def tune(
         on_progress: told after each step; see `loop.Progress`.
         stop: asked after each step.
         command: for the record.
-        score_test: score the test part at the end, once.
 
     Raises:
         UsageError: the plan cannot be carried out; says why and what to take instead.
         TrainingFailed, StoreFull: see `loop.train`.
     """
-    from trivium.extras import need
-
     need("torch", extra="tune")
-    import torch
-
-    from trivium.tune import memory
-    from trivium.tune.bases import open_base
-    from trivium.tune.curve import draw_curve
-    from trivium.tune.loop import Settings, train
-    from trivium.tune.methods import attach
-    from trivium.tune.objectives import Options, labels_of, objective_for, task_for
-    from trivium.tune.precision import compute_dtype
-
-    how = Settings(**plan.training)
     parts = parts_of(plan)
-    task = task_for(parts.train.kind, plan.task or None)
     settings = {"plan": asdict(plan), "data": _digest([plan.data, plan.validation, plan.test])}
     with records.holding(folder):
         begun = (folder / records.RECORD).exists()
@@ -175,67 +159,129 @@ def tune(
         if record.complete:
             found: Mapping[str, Any] = json.loads((folder / REPORT).read_text("utf-8"))
             return found
-        torch.manual_seed(how.seed)
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-        dtype = compute_dtype(device)
-        base = open_base(plan.base, task, labels=labels_of(parts.train.samples))
-        if plan.checkpointing:
-            base.model.gradient_checkpointing_enable({"use_reentrant": False})
-        attached = attach(base.model, plan.method, plan.settings, task=task)
-        objective = objective_for(
-            parts.train.kind, base, attached, parts.train.samples,
-            Options(longest=plan.longest, tokens=plan.tokens, packed=plan.packed, dtype=dtype, seed=how.seed),
-        )  # fmt: skip
-        prepared = objective.prepare(parts.train.samples)
+        lesson = _lesson(plan, parts)
         if before is not None:
-            share = prepared.trained / max(prepared.tokens, 1)
-            estimate = memory.estimate(
-                attached, tokens=plan.tokens, longest=max(prepared.lengths), labelled=share, dtype=dtype
-            )
-            before(
-                Before(
-                    task, str(base.folder), plan.method,
-                    {"train": len(parts.train.samples), "validation": len(parts.validation), "test": len(parts.test)},
-                    {**parts.report, **{name: len(ids) for name, ids in prepared.dropped.items() if ids}},
-                    prepared.preview, prepared.trained, prepared.tokens,
-                    sum(p.numel() for p in attached.trained().values()),
-                    sum(p.numel() for p in attached.model.parameters()),
-                    memory.describe(estimate), memory.available(device), str(dtype).removeprefix("torch."),
-                    getattr(objective, "why_slow", "") or "by hand",
-                )
-            )  # fmt: skip
-        result = train(
-            attached, objective, prepared, how, folder, validation=parts.validation, dtype=dtype, resume=resume,
-            on_progress=on_progress, stop=stop,
-        )  # fmt: skip
-        report: dict[str, Any] = {
-            "run": str(folder),
-            "task": task,
-            "method": plan.method,
-            "steps": result.steps,
-            "loss": result.loss,
-            "best": {"score": result.best, "step": result.best_step, "measure": objective.measure},
-            "seconds": round(result.seconds, 1),
-            "tokens_per_second": round(result.tokens_per_second, 1),
-            "stopped": result.stopped,
-            "parameters": sum(p.numel() for p in attached.trained().values()),
-        }
-        if result.stopped == "asked":
-            records.end(folder, record, asked=result.steps, seconds=result.seconds, complete=False)
-            return report
-        attached.save(folder / ADAPTER)
-        if score_test and parts.test:
-            attached.model.eval()
-            report["test"] = dict(objective.scores(parts.test))
-        draw_curve(result.history, folder / CURVE)
-        write_whole(folder / REPORT, json.dumps(report, indent=1) + "\n")
-        records.end(folder, record, asked=result.steps, seconds=result.seconds, complete=True)
+            before(_before(plan, parts, lesson))
+        report = _carried_out(plan, parts, lesson, folder, resume, on_progress, stop)
+        done = report["stopped"] != "asked"
+        if done:
+            write_whole(folder / REPORT, json.dumps(report, indent=1) + "\n")
+        records.end(folder, record, asked=report["steps"], seconds=report["seconds"], complete=done)
         return report
 
 
-def _drawn(given: TrainingSet, limit: int) -> TrainingSet:
-    from dataclasses import replace
+@dataclass(frozen=True, slots=True)
+class _Lesson:
+    """The model with its method, the task, and the encoded data. `how` is a `loop.Settings`, `dtype` torch's."""
 
+    folder: Path
+    task: str
+    device: str
+    dtype: Any
+    how: Any
+    attached: Any
+    objective: Any
+    prepared: Any
+
+
+def _lesson(plan: Plan, parts: Parts) -> _Lesson:
+    import torch
+
+    from trivium.tune.bases import open_base
+    from trivium.tune.loop import Settings
+    from trivium.tune.methods import attach
+    from trivium.tune.objectives import Options, labels_of, objective_for, task_for
+    from trivium.tune.precision import compute_dtype
+
+    how = Settings(**plan.training)
+    task = task_for(parts.train.kind, plan.task or None)
+    torch.manual_seed(how.seed)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    dtype = compute_dtype(device)
+    base = open_base(plan.base, task, labels=labels_of(parts.train.samples))
+    if plan.checkpointing:
+        base.model.gradient_checkpointing_enable({"use_reentrant": False})
+    attached = attach(base.model, plan.method, plan.settings, task=task)
+    options = Options(longest=plan.longest, tokens=plan.tokens, packed=plan.packed, dtype=dtype, seed=how.seed)
+    objective = objective_for(parts.train.kind, base, attached, parts.train.samples, options)
+    prepared = objective.prepare(parts.train.samples)
+    return _Lesson(base.folder, task, device, dtype, how, attached, objective, prepared)
+
+
+def _before(plan: Plan, parts: Parts, lesson: _Lesson) -> Before:
+    from trivium.tune import memory
+
+    prepared, attached = lesson.prepared, lesson.attached
+    share = prepared.trained / max(prepared.tokens, 1)
+    estimate = memory.estimate(
+        attached, tokens=plan.tokens, longest=max(prepared.lengths), labelled=share, dtype=lesson.dtype
+    )
+    return Before(
+        task=lesson.task,
+        base=str(lesson.folder),
+        method=plan.method,
+        sizes={"train": len(parts.train.samples), "validation": len(parts.validation), "test": len(parts.test)},
+        report={**parts.report, **{name: len(ids) for name, ids in prepared.dropped.items() if ids}},
+        preview=prepared.preview,
+        trained_tokens=prepared.trained,
+        tokens=prepared.tokens,
+        parameters=sum(parameter.numel() for parameter in attached.trained().values()),
+        all_parameters=sum(parameter.numel() for parameter in attached.model.parameters()),
+        memory=memory.describe(estimate),
+        free=memory.available(lesson.device),
+        dtype=str(lesson.dtype).removeprefix("torch."),
+    )
+
+
+def _carried_out(
+    plan: Plan,
+    parts: Parts,
+    lesson: _Lesson,
+    folder: Path,
+    resume: bool,
+    on_progress: Callable[[Any], None] | None,
+    stop: Callable[[], bool] | None,
+) -> dict[str, Any]:
+    """Train, save the adapter and the curve, score the test part once; return the report."""
+    from trivium.tune.curve import draw_curve
+    from trivium.tune.loop import train
+
+    attached, objective = lesson.attached, lesson.objective
+    result = train(
+        attached,
+        objective,
+        lesson.prepared,
+        lesson.how,
+        folder,
+        validation=parts.validation,
+        dtype=lesson.dtype,
+        resume=resume,
+        on_progress=on_progress,
+        stop=stop,
+    )
+    report: dict[str, Any] = {
+        "run": str(folder),
+        "task": lesson.task,
+        "method": plan.method,
+        "steps": result.steps,
+        "loss": result.loss,
+        "best": {"score": result.best, "step": result.best_step, "measure": objective.measure},
+        "seconds": round(result.seconds, 1),
+        "tokens_per_second": round(result.tokens_per_second, 1),
+        "stopped": result.stopped,
+        "parameters": sum(parameter.numel() for parameter in attached.trained().values()),
+    }
+    if result.stopped == "asked":
+        return report
+    attached.save(folder / ADAPTER)
+    if parts.test:
+        attached.model.eval()
+        report["test"] = dict(objective.scores(parts.test))
+    draw_curve(result.history, folder / CURVE)
+    return report
+
+
+def _drawn(given: TrainingSet, limit: int) -> TrainingSet:
     ordered = sorted(given.samples, key=lambda sample: hashlib.sha256(sample.id.encode()).hexdigest())
     return replace(given, samples=tuple(ordered[:limit]))
 
