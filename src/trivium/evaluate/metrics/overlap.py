@@ -46,7 +46,7 @@ def bleu(text: str, references: Sequence[str], language: str = "") -> float:
     that the text has, as sacrebleu's `sentence_bleu` (Post 2018, arXiv:1804.08771). Tokens are those of its `13a`, of
     its `zh` for Chinese, and characters for Japanese, Thai, Lao, Burmese and Khmer.
     """
-    return _bleu(_bleu_counts(text, references, _bleu_tokens(primary(language, references))), effective=True)
+    return bleu_of(bleu_counts(text, references, primary(language, references)), effective=True)
 
 
 def corpus_bleu(texts: Iterable[str], references: Iterable[Sequence[str]], language: str = "") -> float:
@@ -58,11 +58,11 @@ def corpus_bleu(texts: Iterable[str], references: Iterable[Sequence[str]], langu
         language: of all of them; "" goes by the first references.
     """
     total = [0] * (2 + 2 * BLEU_ORDER)
-    tokens: Callable[[str], list[str]] | None = None
+    code = ""
     for text, known in zip(texts, references, strict=True):
-        tokens = tokens or _bleu_tokens(primary(language, known))
-        total = [a + b for a, b in zip(total, _bleu_counts(text, known, tokens), strict=True)]
-    return _bleu(total, effective=False)
+        code = code or primary(language, known) or "en"
+        total = [a + b for a, b in zip(total, bleu_counts(text, known, code), strict=True)]
+    return bleu_of(total)
 
 
 def chrf(text: str, references: Sequence[str], language: str = "") -> float:
@@ -218,8 +218,12 @@ def _western(text: str) -> list[str]:
     return _DASH.sub(r"\1 \2 ", text).split()
 
 
-def _bleu_counts(text: str, references: Sequence[str], tokens: Callable[[str], list[str]]) -> list[int]:
-    """Return the text's length, the closest reference's, and per order the matches, then the n-grams, in all 10."""
+def bleu_counts(text: str, references: Sequence[str], language: str) -> list[int]:
+    """Return the text's length, the closest reference's, and per order the matches, then the n-grams, in all 10.
+
+    Sums of them over texts are what `bleu_of` takes for the BLEU of all of them.
+    """
+    tokens = _bleu_tokens(language)
     mine = tokens(text[:LONGEST].rstrip())
     theirs = [tokens(reference[:LONGEST].rstrip()) for reference in references]
     closest = min((len(words) for words in theirs), key=lambda n: (abs(n - len(mine)), n), default=0)
@@ -234,8 +238,8 @@ def _bleu_counts(text: str, references: Sequence[str], tokens: Callable[[str], l
     return [len(mine), closest, *matches, *totals]
 
 
-def _bleu(counts: Sequence[int], *, effective: bool) -> float:
-    """Return BLEU from the counts of `_bleu_counts`; `effective` leaves out the orders that the text has not."""
+def bleu_of(counts: Sequence[int], *, effective: bool = False) -> float:
+    """Return BLEU from the counts of `bleu_counts`; `effective` leaves out the orders that the text has not."""
     mine, reference = counts[:2]
     matches, totals = counts[2 : 2 + BLEU_ORDER], counts[2 + BLEU_ORDER :]
     if not any(matches) or (not effective and not all(totals)):
