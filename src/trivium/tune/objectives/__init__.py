@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from trivium.errors import UnknownName, UsageError
-from trivium.tasks.training.values import Labelled, Tagged
+from trivium.tasks.training.values import Labelled, Pair, Tagged
 from trivium.tune.objectives.base import Objective
 
 if TYPE_CHECKING:
@@ -32,6 +32,8 @@ class Options:
         stride: tokens that two windows on one passage share (spans).
         longest_answer: tokens that a span may have.
         beta: how closely a preferred model is held to the model it was.
+        generated: samples of a validation whose text is written and scored; 0 for the loss alone.
+        longest_written: tokens that may be written.
         masked: the share of tokens that masked language modelling hides.
         seed: of what is drawn: the masks.
     """
@@ -45,6 +47,8 @@ class Options:
     stride: int = 128
     longest_answer: int = 30
     beta: float = 0.1
+    generated: int = 64
+    longest_written: int = 128
     masked: float = 0.15
     seed: int = 0
 
@@ -52,25 +56,128 @@ class Options:
 Factory = Callable[["Base", "Attached", Sequence[Any], Options], Objective]
 
 
-def _causal(base: Base, attached: Attached, samples: Sequence[Any], options: Options) -> Objective:
+def _dtype(options: Options) -> Any:
     import torch
 
-    from trivium.tune.objectives.causal import Causal
+    return options.dtype or torch.float32
 
-    return Causal(
+
+def _causal(base: Base, attached: Attached, samples: Sequence[Any], options: Options) -> Objective:
+    from trivium.tune.objectives.dialogue import Instruct, PairsAsDialogues
+
+    maker = PairsAsDialogues if any(isinstance(sample, Pair) for sample in samples[:1]) else Instruct
+    return maker(
         attached,
         base.tokenizer,
         longest=options.longest,
         tokens=options.tokens,
         packed=options.packed,
-        dtype=options.dtype or torch.float32,
+        dtype=_dtype(options),
         fast=options.fast,
+        generated=options.generated,
+        longest_written=options.longest_written,
+    )
+
+
+def _seq2seq(base: Base, attached: Attached, samples: Sequence[Any], options: Options) -> Objective:
+    from trivium.tune.objectives.seq2seq import Seq2Seq
+
+    return Seq2Seq(
+        attached,
+        base.tokenizer,
+        longest=options.longest,
+        tokens=options.tokens,
+        generated=options.generated,
+        longest_written=options.longest_written,
+    )
+
+
+def _masked(base: Base, attached: Attached, samples: Sequence[Any], options: Options) -> Objective:
+    from trivium.tune.objectives.masked import Masked
+
+    return Masked(
+        attached,
+        base.tokenizer,
+        longest=options.longest,
+        tokens=options.tokens,
+        share=options.masked,
+        seed=options.seed,
+    )
+
+
+def _labelled(base: Base, attached: Attached, samples: Sequence[Any], options: Options) -> Objective:
+    from trivium.tune.objectives.classify import Classify, Regress
+
+    sizes = {"longest": options.longest, "tokens": options.tokens}
+    if samples and all(sample.label is None for sample in samples):
+        return Regress(attached, base.tokenizer, samples, **sizes)
+    return Classify(attached, base.tokenizer, samples, **sizes, balanced=options.balanced)
+
+
+def _tagged(base: Base, attached: Attached, samples: Sequence[Any], options: Options) -> Objective:
+    from trivium.tune.objectives.tag import Tag
+
+    return Tag(
+        attached,
+        base.tokenizer,
+        samples,
+        longest=options.longest,
+        tokens=options.tokens,
+        balanced=options.balanced,
+    )
+
+
+def _span(base: Base, attached: Attached, samples: Sequence[Any], options: Options) -> Objective:
+    from trivium.tune.objectives.span import Span
+
+    return Span(
+        attached,
+        base.tokenizer,
+        samples,
+        longest=options.longest,
+        tokens=options.tokens,
+        stride=options.stride,
+        longest_answer=options.longest_answer,
+    )
+
+
+def _preference(base: Base, attached: Attached, samples: Sequence[Any], options: Options) -> Objective:
+    from trivium.tune.objectives.preference import DPO
+
+    return DPO(
+        attached,
+        base.tokenizer,
+        longest=options.longest,
+        tokens=options.tokens,
+        beta=options.beta,
+        dtype=_dtype(options),
+    )
+
+
+def _rated(base: Base, attached: Attached, samples: Sequence[Any], options: Options) -> Objective:
+    from trivium.tune.objectives.preference import KTO
+
+    return KTO(
+        attached,
+        base.tokenizer,
+        samples,
+        balanced=options.balanced,
+        longest=options.longest,
+        tokens=options.tokens,
+        beta=options.beta,
+        dtype=_dtype(options),
     )
 
 
 OBJECTIVES: Mapping[str, Mapping[str, Factory]] = {
     "dialogue": {"causal": _causal},
-    "text": {"causal": _causal},
+    "text": {"causal": _causal, "masked": _masked},
+    "pair": {"seq2seq": _seq2seq, "causal": _causal},
+    "preference": {"causal": _preference},
+    "rated": {"causal": _rated},
+    "labelled": {"classify": _labelled},
+    "tagged": {"tag": _tagged},
+    "span": {"span": _span},
 }
 """For each kind of sample, the heads of a base (`methods.base.TASKS`) that learn it, the usual one first."""
 
