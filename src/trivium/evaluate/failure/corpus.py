@@ -26,7 +26,7 @@ import numpy as np
 
 from trivium.evaluate.failure.kinds import Holder, Holders
 from trivium.evaluate.metrics.answers import right_choices
-from trivium.evaluate.metrics.normal import CJK, holds, loose
+from trivium.evaluate.metrics.normal import holds, loose
 from trivium.evaluate.relevance import SHARE, holds_answer, overlaps, same_source
 from trivium.text.content import Words, content_terms, share
 from trivium.text.sentences import sentence_spans
@@ -50,7 +50,8 @@ _CHAINED = re.compile(r"multi-?hop|\dhop|^(?:bridge|comparison|bridge_comparison
 _MOST_COMPARED = 400
 """Chunks that are compared word by word with one piece of evidence, those with the most runs in common first."""
 _RUN = 3
-_TOKEN = re.compile(rf"[{CJK}]|[^\s{CJK}]+")
+_FACTORS = tuple(map(np.uint64, (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB)))
+"""Large odd numbers, by which the hashes of three tokens become one of their order."""
 _STEM = 4
 """Letters of a term by which a chunk is passed over without being looked at closely."""
 
@@ -236,32 +237,41 @@ def _spans_beside(chunk: Chunk, answers: Sequence[str], question: str, least: fl
 
 @dataclass(frozen=True)
 class _Texts:
-    """Chunks in the normal form of `loose`, one after another in one string, so that a look-up is a string search."""
+    """Chunks in the normal form of `loose`, one after another in UTF-8, so that a look-up is a search of bytes."""
 
     chunks: tuple[Chunk, ...]
 
     @cached_property
-    def _plain(self) -> list[str]:
-        return [loose(chunk.text) for chunk in self.chunks]
+    def _made(self) -> tuple[bytes, np.ndarray, np.ndarray, np.ndarray]:
+        """Return the texts, where each begins and the last ends, their runs, and how many runs each chunk has.
 
-    @cached_property
-    def _joined(self) -> str:
-        return "\n".join(self._plain)
+        A run is one number, its hash above and its chunk below, and all of them are sorted: a hundred thousand chunks
+        have ten million.
+        """
+        texts: list[bytes] = []
+        found: list[np.ndarray] = []
+        for place, chunk in enumerate(self.chunks):
+            text = loose(chunk.text)
+            texts.append(text.encode("utf-8", "surrogatepass"))
+            found.append(_run_hashes(text) & ~self._mask | np.uint64(place))
+        ends = np.cumsum([len(text) + 1 for text in texts], dtype=np.int64)
+        joined = b"\n".join(texts)
+        texts.clear()
+        runs = np.concatenate(found) if found else np.zeros(0, np.uint64)
+        found.clear()
+        runs.sort()
+        runs = _distinct_of(runs)
+        counts = np.bincount((runs & self._mask).astype(np.int64), minlength=len(self.chunks))
+        return joined, np.concatenate([[0], ends]), runs, counts
 
-    @cached_property
-    def _starts(self) -> np.ndarray:
-        lengths = np.array([len(text) + 1 for text in self._plain], dtype=np.int64)
-        return np.concatenate([[0], np.cumsum(lengths)])[:-1]  # (n,)
+    @property
+    def _mask(self) -> np.uint64:
+        """The bits of a run that tell its chunk."""
+        return np.uint64((1 << len(self.chunks).bit_length()) - 1)
 
-    @cached_property
-    def _runs(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return the hashes of all runs, sorted, the chunk of each, and how many runs each chunk has."""
-        hashes: list[np.ndarray] = [_run_hashes(text) for text in self._plain]
-        counts = np.array([len(own) for own in hashes], dtype=np.int64)
-        keys = np.concatenate(hashes) if hashes else np.zeros(0, np.int64)
-        owner = np.repeat(np.arange(len(hashes), dtype=np.int64), counts)
-        order = np.argsort(keys, kind="stable")
-        return keys[order], owner[order], counts
+    def _plain(self, at: int) -> str:
+        joined, starts, *_ = self._made
+        return joined[starts[at] : starts[at + 1] - 1].decode("utf-8", "surrogatepass")
 
     def with_evidence(self, gold: Gold, question: str) -> list[int]:
         """Return the places of the chunks that hold a piece of evidence."""
@@ -269,15 +279,15 @@ class _Texts:
         own = {at for at, chunk in enumerate(self.chunks) if gold.source and same_source(chunk.source, gold.source)}
         if not evidence:
             return sorted(own)
-        wanted = _run_hashes(evidence)
+        wanted = _distinct_of(np.sort(_run_hashes(evidence) & ~self._mask))
         found = {
             at
             for at in self._containing(evidence)
             if at in own or not gold.source or len(wanted) >= _LONG or self._asked_of(at, question)
         }
-        keys, owner, counts = self._runs
-        low, high = np.searchsorted(keys, wanted, "left"), np.searchsorted(keys, wanted, "right")
-        spans = [owner[a:b] for a, b in zip(low, high, strict=True) if b > a]
+        *_, runs, counts = self._made
+        low, high = np.searchsorted(runs, wanted, "left"), np.searchsorted(runs, wanted | self._mask, "right")
+        spans = [(runs[a:b] & self._mask).astype(np.int64) for a, b in zip(low, high, strict=True) if b > a]
         if spans:
             common = np.bincount(np.concatenate(spans), minlength=len(counts))  # (chunks,)
             # A run covers at most three tokens: fewer common runs than this cannot cover the share that is wanted.
@@ -309,26 +319,35 @@ class _Texts:
         heads = [" ".join(self.chunks[at].headings).casefold() for at in places]
         return [
             at
-            for at, head in zip(places, heads, strict=True)
-            if sum(one in self._plain[at] or one in head for one in begun) >= least * len(begun)
+            for at, head, text in zip(places, heads, map(self._plain, places), strict=True)
+            if sum(one in text or one in head for one in begun) >= least * len(begun)
         ]
 
     def _containing(self, part: str) -> list[int]:
         if not part:
             return []
+        joined, starts, *_ = self._made
+        wanted = part.encode("utf-8", "surrogatepass")
         found: list[int] = []
-        at = self._joined.find(part)
+        at = joined.find(wanted)
         while at >= 0:
-            place = int(np.searchsorted(self._starts, at, "right")) - 1
-            if holds(self._plain[place], part):
+            place = int(np.searchsorted(starts, at, "right")) - 1
+            if holds(self._plain(place), part):
                 found.append(place)
-            following = int(self._starts[place]) + len(self._plain[place]) + 1
-            at = self._joined.find(part, following)
+            at = joined.find(wanted, int(starts[place + 1]))
         return found
 
 
+def _distinct_of(values: np.ndarray) -> np.ndarray:
+    """Return sorted values, each once."""
+    return values[np.concatenate([values[:1] == values[:1], values[1:] != values[:-1]])]
+
+
 def _run_hashes(text: str) -> np.ndarray:
-    """Return a hash of each distinct run of three tokens, shape (runs,)."""
-    own = _TOKEN.findall(text)
-    runs = {hash(tuple(own[at : at + _RUN])) for at in range(len(own) - _RUN + 1)}
-    return np.fromiter(runs, dtype=np.int64, count=len(runs))
+    """Return a hash of each run of three tokens of a text in the form of `loose`, shape (runs,)."""
+    own = text.split()  # letters of scripts without spaces stand alone already
+    if len(own) < _RUN:
+        return np.zeros(0, np.uint64)
+    tokens = np.fromiter(map(hash, own), dtype=np.int64, count=len(own)).view(np.uint64)
+    runs: np.ndarray = tokens[:-2] * _FACTORS[0] + tokens[1:-1] * _FACTORS[1] + tokens[2:] * _FACTORS[2]
+    return runs

@@ -37,9 +37,10 @@ ARTICLES: dict[str, str] = {
 _ENGLISH_ARTICLES = re.compile(r"\b(?:a|an|the)\b")
 _LEADING_ARTICLE = re.compile(r"(?:a|an|the) (?=.)")
 _ASCII_PUNCTUATION = str.maketrans("", "", string.punctuation)
-_THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
-_AFTER_INITIAL = re.compile(r"(?<=[^\W\d_])(?<!\w\w)\.")
-_NOT_DECIMAL = re.compile(r"\.(?!\d)|(?<!\d)\.")
+# The mark comes first in each pattern, and what must stand before it after: so the search jumps from mark to mark.
+_THOUSANDS = re.compile(r",(?<=\d,)(?=\d{3}(?!\d))")
+_AFTER_INITIAL = re.compile(r"\.(?<=[^\W\d_]\.)(?<!\w\w\.)")
+_NOT_DECIMAL = re.compile(r"\.(?:(?!\d)|(?<!\d\.))")
 _APART = re.compile(rf"[{UNSPACED}\uac00-\ud7af]")
 _LONE = re.compile(rf"[{UNSPACED}]")
 _REMEMBERED = 4096
@@ -170,15 +171,26 @@ def _bare(text: str, keep: str = "", apart: re.Pattern[str] | None = None) -> st
         keep: marks that stay.
         apart: further characters that get spaces around them.
     """
-    table: dict[int, str] = {}
-    for character in set(text):
-        if apart is not None and apart.match(character):
-            table[ord(character)] = f" {character} "
-        elif not character.isalnum() and character not in keep:
-            kind = unicodedata.category(character)[0]
-            if kind in "PZC":
-                table[ord(character)] = " "
-            elif kind == "S":
-                table[ord(character)] = f" {character} "
-    bare = text.translate(table) if table else text
+    bare = text.translate(_bare_table(keep, apart))
     return bare if bare.strip() else text
+
+
+class _Bare(dict[int, str]):
+    """What stands for each character, found when it is first met."""
+
+    def __init__(self, keep: str, apart: re.Pattern[str] | None) -> None:
+        super().__init__()
+        self._keep, self._apart = keep, apart
+
+    def __missing__(self, code: int) -> str:
+        character = found = chr(code)
+        if self._apart is not None and self._apart.match(character):
+            found = f" {character} "
+        elif not character.isalnum() and character not in self._keep:
+            kind = unicodedata.category(character)[0]
+            found = {"P": " ", "Z": " ", "C": " ", "S": f" {character} "}.get(kind, character)
+        self[code] = found
+        return found
+
+
+_bare_table = cache(_Bare)
