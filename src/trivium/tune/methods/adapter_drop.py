@@ -6,6 +6,8 @@ be run with any n, chosen by its speed.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import torch
@@ -14,7 +16,7 @@ from trivium.errors import UsageError
 from trivium.tune.methods.architecture import Base
 from trivium.tune.methods.base import Settings
 from trivium.tune.methods.bottleneck import Bottleneck, bottleneck_size, parameters
-from trivium.tune.methods.own import Adapter
+from trivium.tune.methods.own import Adapter, of_output
 
 
 def install(adapter: Adapter, base: Base, settings: Settings) -> int:
@@ -39,11 +41,7 @@ def install(adapter: Adapter, base: Base, settings: Settings) -> int:
     kept = [block for block in base.blocks if robust or _layer(block.name) >= fixed]
     for block in kept:
         bottleneck = adapter.part(block.feed_out.name, Bottleneck(base.width, size, settings["activation"]))
-        layer = _layer(block.name)
-        adapter.after(
-            block.feed_out,
-            lambda x, h, bottleneck=bottleneck, layer=layer: h if layer < state["skip"] else bottleneck(h),
-        )
+        adapter.after(block.feed_out, of_output(partial(_unless_left_out, bottleneck, _layer(block.name), state)))
 
     def draw(args: Any, kwargs: Any) -> None:
         state["skip"] = int(torch.randint(depth, ())) if base.model.training else fixed
@@ -51,6 +49,11 @@ def install(adapter: Adapter, base: Base, settings: Settings) -> int:
     if robust:
         adapter.around(base.model.base_model, draw, None)
     return len(kept) * parameters(base.width, size)
+
+
+def _unless_left_out(bottleneck: Bottleneck, layer: int, state: Mapping[str, int], h: torch.Tensor) -> torch.Tensor:
+    passed: torch.Tensor = h if layer < state["skip"] else bottleneck(h)
+    return passed
 
 
 def _layer(block: str) -> int:

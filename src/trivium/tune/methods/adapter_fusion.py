@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from trivium.tune.methods import card
 from trivium.tune.methods.architecture import Base
 from trivium.tune.methods.base import Settings
 from trivium.tune.methods.bottleneck import Bottleneck, bottleneck_size
-from trivium.tune.methods.own import Adapter, fixed
+from trivium.tune.methods.own import Adapter, fixed, of_output
 
 
 class Fusion(nn.Module):  # type: ignore[misc]
@@ -79,15 +80,21 @@ def install(adapter: Adapter, base: Base, settings: Settings) -> int:
         )
         adapter.part(f"bank.{name}", bank)
         fusion = adapter.part(f"fusion.{name}", Fusion(base.width))
-        adapter.after(
-            block.feed_out,
-            lambda x, h, bank=bank, fusion=fusion: fusion(h, torch.stack([member(h) for member in bank], dim=-2)),
-        )
-        adapter.penalties.append(lambda fusion=fusion: settings["regularise"] * fusion.distance())
+        adapter.after(block.feed_out, of_output(partial(_fused, bank, fusion)))
+        adapter.penalties.append(partial(_penalty, fusion, float(settings["regularise"])))
     for number, folder in enumerate(settings["adapters"]):
         if (Path(folder) / card.WEIGHTS).is_file():  # a saved fusion carries its members' weights itself
             _fill(adapter, number, Path(folder))
     return 3 * base.width**2 * len(base.blocks)
+
+
+def _fused(bank: Any, fusion: Fusion, h: torch.Tensor) -> torch.Tensor:
+    fused: torch.Tensor = fusion(h, torch.stack([member(h) for member in bank], dim=-2))
+    return fused
+
+
+def _penalty(fusion: Fusion, weight: float) -> torch.Tensor:
+    return weight * fusion.distance()
 
 
 def _fill(adapter: Adapter, number: int, folder: Path) -> None:

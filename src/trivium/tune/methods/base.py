@@ -53,12 +53,21 @@ class Method:
 class Attached(Protocol):
     """A method attached to a model. Not thread-safe: one model, one active adapter at a time."""
 
-    method: Method
-    settings: Settings
-    task: str
     model: Any
     """Called like the base: the same arguments, and outputs aligned with the tokens given; `.generate` where the base
     has it."""
+
+    @property
+    def method(self) -> Method:
+        """The active adapter's method."""
+
+    @property
+    def settings(self) -> Settings:
+        """Its settings."""
+
+    @property
+    def task(self) -> str:
+        """A key of `TASKS`."""
 
     def trained(self) -> dict[str, Any]:
         """The parameters that training may change, by their names in `model.named_parameters()`."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from trivium.tune.methods.architecture import Base
 from trivium.tune.methods.base import Settings
 from trivium.tune.methods.bottleneck import Bottleneck, bottleneck_size, parameters
-from trivium.tune.methods.own import Adapter
+from trivium.tune.methods.own import Adapter, of_output
 
 
 def install(adapter: Adapter, base: Base, settings: Settings) -> int:
@@ -17,5 +17,5 @@ def install(adapter: Adapter, base: Base, settings: Settings) -> int:
     places = [place for block in base.blocks for place in (*block.attention_outs, block.feed_out)]
     for place in places:
         bottleneck = adapter.part(place.name, Bottleneck(base.width, size, settings["activation"]))
-        adapter.after(place, lambda x, h, bottleneck=bottleneck: bottleneck(h))
+        adapter.after(place, of_output(bottleneck))
     return len(places) * parameters(base.width, size)

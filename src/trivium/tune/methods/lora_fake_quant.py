@@ -15,7 +15,7 @@ from transformers.pytorch_utils import Conv1D
 from trivium.errors import UsageError
 from trivium.tune.methods.architecture import Base, shape
 from trivium.tune.methods.base import Settings
-from trivium.tune.methods.low_rank import LowRank
+from trivium.tune.methods.low_rank import LowRank, added
 from trivium.tune.methods.own import Adapter
 from trivium.tune.methods.targets import suffixes
 
@@ -55,7 +55,7 @@ def install(adapter: Adapter, base: Base, settings: Settings) -> int:
         inputs, outputs = shape(place.module)
         low = LowRank(inputs, outputs, rank, settings["alpha"], settings["dropout"], partial(fake_quantise, bits=bits))
         adapter.part(place.name, low)
-        adapter.after(place, lambda x, y, low=low: y + low(x).to(y.dtype))
+        adapter.after(place, added(low))
         count += rank * (inputs + outputs)
     return count
 

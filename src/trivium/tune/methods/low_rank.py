@@ -8,6 +8,8 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
+from trivium.tune.methods.own import Change
+
 
 class LowRank(nn.Module):  # type: ignore[misc]
     """(alpha / r) B A x (Hu et al. 2021, section 4.1): A of r rows starts random, B at zero.
@@ -40,3 +42,13 @@ class LowRank(nn.Module):  # type: ignore[misc]
     def product(self) -> torch.Tensor:
         """(alpha / r) B A, (d_out, d_in)."""
         return self.scale * self.seen(self.b) @ self.seen(self.a)
+
+
+def added(low: LowRank, gate: Callable[[torch.Tensor], torch.Tensor] | None = None) -> Change:
+    """W x + B A x, or W x + g(x) B A x."""
+
+    def change(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        delta = low(x) if gate is None else gate(x) * low(x)
+        return y + delta.to(y.dtype)
+
+    return change

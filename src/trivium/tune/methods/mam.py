@@ -6,13 +6,14 @@ from __future__ import annotations
 
 import math
 
+import torch
 from torch import nn
 
 from trivium.tune.methods import prefix
 from trivium.tune.methods.architecture import Base
 from trivium.tune.methods.base import Settings
 from trivium.tune.methods.bottleneck import Bottleneck, parameters
-from trivium.tune.methods.own import Adapter
+from trivium.tune.methods.own import Adapter, Change
 
 
 def install(adapter: Adapter, base: Base, settings: Settings) -> int:
@@ -27,5 +28,12 @@ def install(adapter: Adapter, base: Base, settings: Settings) -> int:
             f"parallel.{block.feed_out.name}", Bottleneck(base.width, size, "relu", settings["scale"])
         )
         nn.init.kaiming_uniform_(parallel.down.weight, a=math.sqrt(5))  # as LoRA's A
-        adapter.across(block.feed_in, block.feed_out, lambda x, h, parallel=parallel: h + parallel.delta(x))
+        adapter.across(block.feed_in, block.feed_out, _parallel(parallel))
     return count + len(base.blocks) * parameters(base.width, size)
+
+
+def _parallel(bottleneck: Bottleneck) -> Change:
+    def change(x: torch.Tensor, h: torch.Tensor) -> torch.Tensor:
+        return h + bottleneck.delta(x)
+
+    return change

@@ -292,6 +292,11 @@ def load(model: Any, method: Method, folder: Path, said: dict[str, Any]) -> Own:
     return own
 
 
+def of_output(function: Callable[[torch.Tensor], torch.Tensor]) -> Change:
+    """A change that looks at the output alone."""
+    return lambda _, output: function(output)
+
+
 def nest(root: nn.Module, name: str, module: nn.Module) -> Any:
     """Put a module below `root` at a path with dots, so that its parameters are named as the base's are; return it."""
     *path, last = name.split(".")

@@ -239,7 +239,8 @@ def shift_positions(adapter: Adapter, backbone: Any, length: int) -> None:
         given = {**dict(zip(names, args, strict=False)), **kwargs}
         positions = given.get("position_ids")
         if positions is None:
-            tokens = given.get("input_ids") if given.get("input_ids") is not None else given["inputs_embeds"]
+            ids = given.get("input_ids")
+            tokens: Any = given["inputs_embeds"] if ids is None else ids
             past = given.get("past_key_values")
             seen = int(past.get_seq_length()) if past is not None else 0
             positions = torch.arange(seen, seen + tokens.shape[1], device=tokens.device)[None]

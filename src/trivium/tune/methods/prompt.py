@@ -42,7 +42,7 @@ def install(adapter: Adapter, base: Base, settings: Settings) -> int:
     table = base.model.get_input_embeddings().weight
     prompt = adapter.part("prompt", Prompt(table, settings["ids"], length))
     put_before(adapter, base, prompt, length)
-    return length * table.shape[1]
+    return length * int(table.shape[1])
 
 
 def check_length(settings: Settings) -> int:

@@ -7,6 +7,7 @@ causal model the tokens to come, and would change with the padding.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -16,8 +17,8 @@ from trivium.tune.methods import prefix
 from trivium.tune.methods.architecture import Base, Block, shape
 from trivium.tune.methods.base import Settings
 from trivium.tune.methods.bottleneck import Bottleneck, bottleneck_size, parameters
-from trivium.tune.methods.low_rank import LowRank
-from trivium.tune.methods.own import Adapter
+from trivium.tune.methods.low_rank import LowRank, added
+from trivium.tune.methods.own import Adapter, of_output
 
 
 class Gate(nn.Module):  # type: ignore[misc]
@@ -43,7 +44,7 @@ def install(adapter: Adapter, base: Base, settings: Settings) -> int:
     for block in base.blocks:
         bottleneck = adapter.part(f"adapter.{block.feed_out.name}", Bottleneck(base.width, size, "relu"))
         gate = adapter.part(f"gate.adapter.{block.feed_out.name}", Gate(base.width))
-        adapter.after(block.feed_out, lambda x, h, a=bottleneck, g=gate: h + g(h) * a.delta(h))
+        adapter.after(block.feed_out, of_output(partial(_gated, bottleneck, gate)))
         gates |= _prefix_gates(adapter, base, block)
         count += parameters(base.width, size) + (base.width + 1) * (1 + len(block.attentions))
     attentions = tuple(place for block in base.blocks for place in block.attentions)
@@ -55,14 +56,14 @@ def install(adapter: Adapter, base: Base, settings: Settings) -> int:
         inputs, outputs = shape(place.module)
         low = adapter.part(f"lora.{place.name}", LowRank(inputs, outputs, rank, settings["alpha"]))
         gate = adapter.part(f"gate.lora.{place.name}", Gate(inputs))
-        adapter.after(place, lambda x, y, low=low, g=gate: y + (g(x) * low(x)).to(y.dtype))
+        adapter.after(place, added(low, gate))
         count += rank * (inputs + outputs) + inputs + 1
     return count
 
 
 def _prefix_gates(adapter: Adapter, base: Base, block: Block) -> dict[str, Callable[[], torch.Tensor]]:
     """A gate for the prefix of each attention of a block, from what comes into that attention."""
-    gates = {}
+    gates: dict[str, Callable[[], torch.Tensor]] = {}
     for place in block.attentions:
         gate = adapter.part(f"gate.prefix.{place.name}", Gate(base.width))
         came: list[torch.Tensor] = []
@@ -71,5 +72,14 @@ def _prefix_gates(adapter: Adapter, base: Base, block: Block) -> dict[str, Calla
             came[:] = [args[0] if args else kwargs["hidden_states"]]
 
         adapter.around(place.module, remember, None)
-        gates[place.name] = lambda gate=gate, came=came: gate(came.pop())
+        gates[place.name] = partial(_of_last, gate, came)
     return gates
+
+
+def _gated(bottleneck: Bottleneck, gate: Gate, h: torch.Tensor) -> torch.Tensor:
+    return h + gate(h) * bottleneck.delta(h)
+
+
+def _of_last(gate: Gate, came: list[torch.Tensor]) -> torch.Tensor:
+    weight: torch.Tensor = gate(came.pop())
+    return weight
