@@ -41,17 +41,17 @@ class _Tensor(NamedTuple):
 
 
 class Weights:
-    """The float tensors of a model folder, read one at a time, each as a float32 array.
+    """The float tensors of a model folder, or of the one `file` in it, read one at a time, each as a float32 array.
 
     Raises:
         ModelNotFound: the folder has no safetensors file.
         ModelError: a file is damaged.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, file: str = "") -> None:
         self.folder = folder
         self._where: dict[str, _Tensor] = {}
-        for path in weight_files(folder):
+        for path in [folder / file] if file else weight_files(folder):
             self._where.update(_tensors(path))
 
     @property
