@@ -334,15 +334,26 @@ def augment(
     else:
         from trivium.cli.progress import fetch_defaults
         from trivium.models.chat import open_chat
+        from trivium.models.embed import open_embedder
 
-        fetch_defaults(screen, [] if chat else ["chat"])
-        model = open_chat(chat or None)
+        if not chat:
+            screen.say(
+                "The embedded chat model is too small to rephrase well: name a larger one with --chat.", "yellow"
+            )
+        fetch_defaults(screen, ["embedding", *([] if chat else ["chat"])])
+        model, meaning = open_chat(chat or None), open_embedder()
         if paraphrase:
-            found = rephrase.paraphrase(given, model, copies=copies, seed=seed)
+            found = rephrase.paraphrase(given, model, copies=copies, embedder=meaning, seed=seed)
         else:
             warmth = 0.7 if copies > 1 else 0.0
             found = rephrase.back_translate(
-                given, model, via=back_translate, copies=copies, seed=seed, temperature=warmth
+                given,
+                model,
+                via=back_translate,
+                copies=copies,
+                embedder=meaning,
+                seed=seed,
+                temperature=warmth,
             )
     write_training(out, found)
     return _report(screen, given, found, out)

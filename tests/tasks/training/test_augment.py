@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from trivium.errors import UnknownName, UsageError
-from trivium.models.fake import FakeChat
+from trivium.models.fake import FakeChat, FakeEmbedder
 from trivium.tasks.training.augment import noise, read_synonyms, synonyms
 from trivium.tasks.training.divide import divide
 from trivium.tasks.training.parts import question_of, said
@@ -143,7 +143,10 @@ def test_paraphrases_are_checked() -> None:
         "It lasts 24 hours or more.": "It lasts 48 hours at the least.",
         "Where is the nearest branch of the bank?": "where is the nearest branch of the bank",
         "Thank you for the help with this.": "我非常感谢你对此的帮助。",
-        "Good.": "This has been a thoroughly pleasant thing to see. " * 3,
+        "The queue was long.": "I am sorry, I cannot do that.",
+        "Is my card lost?": "The card is lost, I am afraid.",
+        "They are slow on Sundays.": "Sundays Sundays Sundays Sundays Sundays Sundays",
+        "Good service.": "This service has been good. " + "It all went well, and nothing was amiss at any time. " * 3,
     }
 
     def reply(messages: Sequence[Message]) -> str:
@@ -152,16 +155,28 @@ def test_paraphrases_are_checked() -> None:
     chat = FakeChat(reply)
     found = paraphrase(labelled(*replies), chat)
     assert [question_of(copy) for _, copy in made_of(found)] == ["For 7 days now, my card has been missing."]
-    assert {key: n for key, n in found.report.items() if key != "samples"} == {
-        "made (paraphrase)": 1,
-        "paraphrase: other numbers": 1,
-        "paraphrase: same words": 1,
-        "paraphrase: other language": 1,
-        "paraphrase: not in the form asked for": 1,  # the schema's limit cut it
+    reasons = {key.removeprefix("paraphrase: "): n for key, n in found.report.items() if key.startswith("paraphrase")}
+    assert found.report["made (paraphrase)"] == 1
+    assert reasons == {
+        "other numbers": 1,
+        "same words": 1,
+        "other language": 1,
+        "about something else": 1,
+        "a question or none": 1,
+        "repeats itself": 1,
+        "not in the form asked for": 1,  # the schema's limit cut it
     }
     assert "English" in chat.calls[0].messages[0].content
     assert len({call.seed for call in chat.calls}) == len(replies)
-    assert objection("Short one.", "Very long " * 20) == "other length"
+    long = "A short one was shown to me by somebody else who had never met any of you before that summer evening."
+    assert objection("A short one.", long) == "other length"
+
+
+def test_an_embedder_compares_the_meaning() -> None:
+    pair = "The card was lost at the bank.", "At the bank they gave me a loan for a card game."
+    assert objection(*pair) == ""
+    assert objection(*pair, FakeEmbedder()) == "other meaning"
+    assert objection(*pair, FakeEmbedder(unknown_rate=0.5)) == ""
 
 
 def test_there_and_back() -> None:

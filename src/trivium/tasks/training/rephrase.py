@@ -1,7 +1,8 @@
 """More training samples by a chat model: the same in other words, there and back in another language; new questions.
 
-What a model writes is kept only where it passes checks by rule: other words, the same numbers, the same language,
-about the same length. Whether the meaning is the same they cannot tell: look at a few before training on them.
+What a model writes is kept only where it passes checks by rule: other words, the same numbers, the same language, some
+of the same words with content, a question where a question was, about the same length; and, with an embedder, about the
+same meaning. A small model fails most of them; look at a few of those kept before training on them.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ from dataclasses import replace
 
 from trivium import prompts
 from trivium.errors import ContextOverflow, UnknownName
-from trivium.models.base import Chat
-from trivium.tasks.leak import same
+from trivium.models.base import Chat, Embedder
+from trivium.tasks.leak import Shingles, jaccard, same
 from trivium.tasks.questions import read_jsonl
 from trivium.tasks.synthesis import make_questions
 from trivium.tasks.synthesis.checks import Search
@@ -24,14 +25,25 @@ from trivium.tasks.training.augment import in_group
 from trivium.tasks.training.convert import dialogues_of
 from trivium.tasks.training.parts import question_of, seed_of, with_question
 from trivium.tasks.training.values import Kind, Retrieval, Sample, TrainingSet
+from trivium.text.content import Words, content_terms
 from trivium.text.facts import numbers
-from trivium.text.language import NAMES, detect
+from trivium.text.language import NAMES, detect, scripts
 from trivium.types import Document, Example
 
 _LONGER = 2.0
 """How many times as long as the text a rephrasing may be; or as short."""
 _SPARE = 40
-_TOKENS_PER_CHARACTER = 3
+"""Characters, or tokens, that a short text may be longer."""
+_KEPT = 0.25
+"""The least share of a text's words with content that its rephrasing has: a name, the thing that is asked about."""
+_SAME = 0.8
+"""The shingle similarity from which a rephrasing says nothing in other words."""
+_MEANING = 0.75
+"""The least cosine of the two."""
+_UNKNOWN = 0.2
+"""The share of unknown words from which on an embedder is not asked."""
+_REPEATED = 0.6
+"""The least share of a rephrasing's shingles that are distinct: a small model may say one thing over and over."""
 
 Rephrase = Callable[[str, int], str]
 
@@ -42,6 +54,7 @@ def paraphrase(
     *,
     copies: int = 1,
     temperature: float = 0.7,
+    embedder: Embedder | None = None,
     seed: int = 0,
     threads: int = 1,
 ) -> TrainingSet:
@@ -52,6 +65,7 @@ def paraphrase(
         chat: the model; give one that knows the language.
         copies: of each sample, each with another seed.
         temperature: of the model's choice of words.
+        embedder: compares the meaning of both, where it knows their words.
         seed: another seed, other words.
         threads: requests at once.
 
@@ -63,10 +77,11 @@ def paraphrase(
     """
 
     def say(text: str, of: int) -> str:
-        language = NAMES.get(detect(text), "the language of the text")
-        return _written(chat, "paraphrase", text, language, temperature, of)
+        language = detect(text)
+        prompt = "paraphrase_zh" if language == "zh" else "paraphrase"
+        return _written(chat, prompt, text, NAMES.get(language, "its own language"), temperature, of)
 
-    return _with_copies(given, "paraphrase", say, copies, seed, threads)
+    return _with_copies(given, "paraphrase", say, copies, embedder, seed, threads)
 
 
 def back_translate(
@@ -76,6 +91,7 @@ def back_translate(
     via: str = "German",
     copies: int = 1,
     temperature: float = 0.0,
+    embedder: Embedder | None = None,
     seed: int = 0,
     threads: int = 1,
 ) -> TrainingSet:
@@ -85,7 +101,7 @@ def back_translate(
         given: the training part of a set; texts and tagged samples have no copies.
         chat: the model; it must know both languages.
         via: the English name of the language in between.
-        copies, temperature, seed, threads: as for `paraphrase`; several copies need a temperature above 0.
+        copies, temperature, embedder, seed, threads: as for `paraphrase`; several copies need a temperature above 0.
 
     Raises:
         ModelError: the model failed.
@@ -96,7 +112,7 @@ def back_translate(
         language = NAMES.get(detect(text), "English")
         return _written(chat, "translate", there, language, temperature, of) if there else ""
 
-    return _with_copies(given, "back-translation", say, copies, seed, threads)
+    return _with_copies(given, "back-translation", say, copies, embedder, seed, threads)
 
 
 def _written(chat: Chat, prompt: str, text: str, language: str, temperature: float, seed: int) -> str:
@@ -112,7 +128,7 @@ def _written(chat: Chat, prompt: str, text: str, language: str, temperature: flo
     try:
         said = chat.complete(
             messages,
-            max_tokens=_TOKENS_PER_CHARACTER * most,
+            max_tokens=int(_LONGER * chat.count_tokens(text)) + _SPARE,
             temperature=temperature,
             seed=seed % (1 << 31),
             schema=schema,
@@ -122,21 +138,45 @@ def _written(chat: Chat, prompt: str, text: str, language: str, temperature: flo
         return ""
 
 
-def objection(text: str, other: str) -> str:
+def objection(text: str, other: str, embedder: Embedder | None = None) -> str:
     """Return why a rephrasing is not kept, a short phrase; empty where nothing speaks against it."""
     if not other:
         return "not in the form asked for"
-    if same(text) == same(other):
+    shingles = Shingles([same(text), same(other)])
+    if jaccard(shingles.of(0), shingles.of(1)) >= _SAME:
         return "same words"
+    if len(shingles.of(1)) < _REPEATED * (shingles.starts[2] - shingles.starts[1]):
+        return "repeats itself"
     if numbers(text) != numbers(other):
         return "other numbers"
     first, second = detect(text), detect(other)
-    if first and second and first != second:
+    if (first and second and first != second) or next(iter(scripts(text)), "") != next(iter(scripts(other)), ""):
         return "other language"
-    return "" if len(text) <= _LONGER * len(other) and len(other) <= _LONGER * len(text) + _SPARE else "other length"
+    terms, said = content_terms(text), Words(other)
+    if terms and sum(term in said for term in terms) < _KEPT * len(terms):
+        return "about something else"
+    if _asks(text) != _asks(other):
+        return "a question or none"
+    if len(text) > _LONGER * len(other) or len(other) > _LONGER * len(text) + _SPARE:
+        return "other length"
+    return "other meaning" if embedder is not None and _apart(text, other, embedder) else ""
 
 
-def _with_copies(given: TrainingSet, name: str, say: Rephrase, copies: int, seed: int, threads: int) -> TrainingSet:
+def _asks(text: str) -> bool:
+    return "?" in text or "？" in text
+
+
+def _apart(text: str, other: str, embedder: Embedder) -> bool:
+    """Whether two texts mean different things; not, where the embedder does not know their words."""
+    if max(embedder.unknown_rate(text), embedder.unknown_rate(other)) > _UNKNOWN:
+        return False
+    one, two = embedder.embed([text, other])
+    return float(one @ two) < _MEANING
+
+
+def _with_copies(
+    given: TrainingSet, name: str, say: Rephrase, copies: int, embedder: Embedder | None, seed: int, threads: int
+) -> TrainingSet:
     samples = [in_group(sample) for sample in given.samples]
     wanted = [
         (sample, turn, question_of(sample))
@@ -151,7 +191,7 @@ def _with_copies(given: TrainingSet, name: str, say: Rephrase, copies: int, seed
     held: set[str] = set()
     for (sample, turn, text), other in zip(wanted, said, strict=True):
         key = f"{sample.id}\n{same(other)}"
-        reason = objection(text, other) or ("same words" if key in held else "")
+        reason = objection(text, other, embedder) or ("same words" if key in held else "")
         counts[f"{name}: {reason}" if reason else f"made ({name})"] += 1
         if not reason:
             held.add(key)
