@@ -14,6 +14,7 @@ only what is missing; figures are kept with the machine, the date and the commit
 from __future__ import annotations
 
 import argparse
+import json
 import random
 import shutil
 import sys
@@ -196,10 +197,18 @@ def _row(part: str, report: Report) -> dict[str, Any]:
 
 
 def _is_new(figures: Mapping[str, Any], kept: Mapping[str, Any] | None) -> bool:
-    """Whether something was asked; else what was kept stays, with the date and the commit of its answers."""
+    """Whether there are other answers; else what was kept stays, with the date and the commit of its answers.
+
+    A call that was killed before it kept its figures leaves answers of which none is asked again, and other figures.
+    """
     if kept is None or any(row["asked_now"] for row in figures["rows"]):
         return True
-    return [row["asked"] for row in figures["rows"]] != [row["asked"] for row in kept["figures"]["rows"]]
+    looked_at = ("part", "asked", "wrong", "metrics")
+    # As text: a figure that cannot be said is NaN, which equals nothing.
+    now, before = (
+        json.dumps([[row[key] for key in looked_at] for row in one["rows"]]) for one in (figures, kept["figures"])
+    )
+    return now != before
 
 
 def _is_wrong(report: Report, place: int) -> bool:

@@ -77,7 +77,9 @@ def save(part: str, figures: dict[str, Any], busy_before: float | None = None) -
         "busy_before": busy_before,
         "figures": figures,
     }
-    path.write_text(json.dumps(whole, indent=1, ensure_ascii=False), "utf-8")
+    written = path.with_suffix(".new")  # put in place as a whole: a call that is killed leaves what was there
+    written.write_text(json.dumps(whole, indent=1, ensure_ascii=False), "utf-8")
+    written.replace(path)
     return path
 
 

@@ -1,6 +1,7 @@
 """The page of the evaluation is written from typed-in results: every figure where it belongs, none invented."""
 
 import importlib
+import math
 import sys
 from pathlib import Path
 
@@ -124,3 +125,13 @@ def test_of_a_large_corpus_all_that_answers_is_kept(evaluation):
     assert {"d3", "d50", "d97"} <= {document.source for document in kept}
     assert kept == evaluation.bounded(QuestionSet("a", examples, documents), examples, most=10)
     assert evaluation.bounded(QuestionSet("a", examples, documents), examples, most=1000) == documents
+
+
+def test_figures_are_kept_anew_where_the_answers_are_others(evaluation):
+    row = {"part": "", "asked": 9, "asked_now": 0, "wrong": 2, "metrics": {"f1": {"mean": math.nan, "n": 0}}}
+    kept = {"figures": {"rows": [row]}}
+    assert evaluation._is_new({"rows": [row]}, None)
+    assert not evaluation._is_new({"rows": [dict(row)]}, kept)
+    assert evaluation._is_new({"rows": [{**row, "asked_now": 1}]}, kept)
+    # killed between the last answer and the keeping of its figures: nothing is asked again
+    assert evaluation._is_new({"rows": [{**row, "wrong": 3}]}, kept)
