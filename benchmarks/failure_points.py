@@ -9,6 +9,7 @@ knowledge base, never the plant. Questions: SQuAD, XQuAD en and zh, CMRC 2018, R
     python benchmarks/failure_points.py --half dev       # the half that the rules were made on
     python benchmarks/failure_points.py --wrong          # also print each question attributed elsewhere
     python benchmarks/failure_points.py --write          # also put the tables into docs/failure-points.md
+    python benchmarks/failure_points.py --plants some_parts --limit 40 --write    # the rows of some plants alone
 """
 
 from __future__ import annotations
@@ -685,6 +686,27 @@ def by_plant(judged: Judged) -> str:
     return table(["planted", "plant", "language", "n", "named", "elsewhere"], rows)
 
 
+def renewed(kept: str, matrix: str, plants: str) -> tuple[str, str]:
+    """Return the tables of a page with the rows of those points renewed of which every plant was run again."""
+    old_matrix, old_plants = (_cells(part) for part in kept.split("By plant:"))
+    new_matrix, new_plants = _cells(matrix), _cells(plants)
+    points = {row[0] for row in new_matrix[1:]}
+    again = {tuple(row[:3]) for row in new_plants[1:]}
+    missing = [row[:3] for row in old_plants[1:] if row[0] in points and tuple(row[:3]) not in again]
+    if missing:
+        raise SystemExit(f"Of these points other plants stand on the page: {missing}. Give theirs too.")
+    rows = {row[0]: row for row in new_matrix[1:]}
+    whole = [rows.get(row[0], row) for row in old_matrix[1:]]
+    others = [row for row in old_plants[1:] if row[0] not in points]
+    return table(old_matrix[0], whole), table(old_plants[0], others + new_plants[1:])
+
+
+def _cells(text: str) -> list[list[str]]:
+    """Return the cells of a Markdown table, its line of dashes left out."""
+    lines = [line for line in text.splitlines() if line.startswith("|") and not line.startswith("|-")]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+
+
 def in_language(one: Case, language: str) -> bool:
     """Whether a question is of a language."""
     return bool(re.search(r"[\u4e00-\u9fff]", one.example.question)) == (language == "zh")
@@ -712,11 +734,12 @@ def main() -> int:
                 print(f"\n{one.point} ({one.plant}) -> {failure.point} {failure.sure}\n  {one.example.question}")
                 print(f"  gold {gold!r}\n  said {one.answer.text[:200]!r}\n  {failure.evidence[:400]}")
                 print(f"  {dict(failure.detail)}")
-    printed = f"{matrix(judged)}\n\nBy plant:\n\n{by_plant(judged)}"
-    print(f"\n{printed}")
+    tables = (matrix(judged), by_plant(judged))
+    print("\n{}\n\nBy plant:\n\n{}".format(*tables))
     if options.write:
         before, _, rest = PAGE.read_text("utf-8").partition("<!-- figures -->\n")
-        _, _, after = rest.partition("<!-- end -->")
+        kept, _, after = rest.partition("<!-- end -->")
+        printed = "{}\n\nBy plant:\n\n{}".format(*(renewed(kept, *tables) if options.plants else tables))
         PAGE.write_text(f"{before}<!-- figures -->\n{printed}\n<!-- end -->{after}", "utf-8")
     below = []
     for point, least in WANTED.items():
