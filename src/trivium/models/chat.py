@@ -2,7 +2,7 @@
 
 | spec | model |
 |---|---|
-| None | the embedded one, SmolLM2-135M-Instruct, fetched at first use |
+| None | the embedded one, SmolLM2-135M-Instruct, fetched at first use, with the adapters that ship with Trivium |
 | `smollm2-135m-instruct` | a model that `trivium pull` knows, by name |
 | `model.gguf` | a GGUF file, in llama.cpp |
 | `folder/` | a Transformers folder (extra `tune`) |
@@ -19,6 +19,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+from importlib import resources
 from pathlib import Path
 
 from trivium.errors import ModelNotFound, UnknownName, UsageError
@@ -73,7 +74,16 @@ def open_chat(
 
     # a file that the user names is used as it is
     file = _fast(path) if pulled else path
+    if not base:
+        adapters = {**shipped_adapters(), **adapters}
     return LlamaChat(file, context=context, parallel=parallel, adapters=adapters, prefix_cache=prefix_cache)
+
+
+def shipped_adapters() -> dict[str, str]:
+    """Return the adapters of the embedded model that ship with Trivium: their files by the name a request gives."""
+    folder = Path(str(resources.files("trivium").joinpath("data/adapters")))
+    files = sorted(folder.glob(f"{EMBEDDED}-*.gguf")) if folder.is_dir() else []
+    return {file.stem.removeprefix(f"{EMBEDDED}-"): str(file) for file in files}
 
 
 def split_spec(spec: str) -> tuple[str, dict[str, str]]:

@@ -28,6 +28,7 @@ class Causal:
         longest: tokens a sample may have; longer dialogues are left out and reported, longer texts cut into parts.
         tokens: of a micro-batch, with padding.
         packed: pack short rows into rows of `longest` tokens.
+        shared: let samples that begin alike share their beginning.
         dtype: bfloat16 or float32, for the products.
         fast: use the hand-written pass where it fits the model.
     """
@@ -43,9 +44,11 @@ class Causal:
         longest: int = 1024,
         tokens: int = 2048,
         packed: bool = False,
+        shared: bool = True,
         dtype: torch.dtype = torch.float32,
         fast: bool = True,
     ) -> None:
+        self._shared = shared and attached.method.packs
         self._attached = attached
         self._tokenizer = tokenizer
         self._longest, self._tokens, self._packed = longest, tokens, packed
@@ -63,9 +66,8 @@ class Causal:
                 f"{self._longest} tokens, {len(encoded.untrained)} have no answer to learn.",
                 "Give a larger --longest, or look at the data with `trivium tune DATA --preview`.",
             )
-        if self._attached.method.packs:
-            rows = share_beginnings(rows, longest=self._longest)
-            rows = pack(rows, self._longest) if self._packed else rows
+        rows = share_beginnings(rows, longest=self._longest) if self._shared else rows
+        rows = pack(rows, self._longest) if self._packed and self._attached.method.packs else rows
         return Prepared(
             rows,
             [len(row) for row in rows],
@@ -94,8 +96,8 @@ class Causal:
     @torch.no_grad()
     def scores(self, samples: Sequence[Any]) -> Mapping[str, float]:
         """Return `loss`, nats a token that is to be learnt, and `perplexity`."""
-        rows = share_beginnings(self._encoded(samples).rows, longest=self._longest)
-        rows = rows if self._attached.method.packs else list(self._encoded(samples).rows)
+        rows: Sequence[Row] = self._encoded(samples).rows
+        rows = share_beginnings(rows, longest=self._longest) if self._shared else rows
         total, terms = 0.0, 0
         for batch in self.collate(rows):
             loss, count = self.loss(batch)
