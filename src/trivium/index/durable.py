@@ -119,3 +119,22 @@ def boot_id() -> str:
         return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
     except OSError:
         return ""
+
+
+def drop_unreadable(table: Path, version: int) -> None:
+    """Delete manifests above `version` that a power cut left empty or torn, so that the table opens at all."""
+    for path in (table / "_versions").glob("*.manifest"):
+        number = int(path.stem)
+        number = number if number < 2**63 else 2**64 - 1 - number  # the engine counts down, so that names sort
+        if number > version and not _whole_manifest(path):
+            path.unlink()
+
+
+def _whole_manifest(path: Path) -> bool:
+    """Whether the file ends in the engine's magic word, as every whole one does."""
+    with open(path, "rb") as file:
+        file.seek(0, os.SEEK_END)
+        if file.tell() < 4:
+            return False
+        file.seek(-4, os.SEEK_END)
+        return file.read() == b"LANC"

@@ -23,7 +23,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import numpy as np
 
 from trivium.errors import Overtaken, StoreError, StoreFull
-from trivium.index.durable import Flusher, boot_id, read_json, read_marker, write_marker, write_whole
+from trivium.index.durable import Flusher, boot_id, drop_unreadable, read_json, read_marker, write_marker, write_whole
+from trivium.index.memory import give_back, give_back_soon
 from trivium.index.rows import CHUNK_COLUMNS, schema
 from trivium.index.where import Among, And, HasAny, Not, Number, Or, Where
 
@@ -94,7 +95,7 @@ class Store:
             marker = read_marker(root)
             lost_power = marker is not None and marker.boot != boot_id()
             if marker is not None and lost_power:
-                _drop_unreadable(root, marker.version)
+                drop_unreadable(root / f"{_TABLE}.lance", marker.version)
             database = _connect(root)
             table = database.open_table(_TABLE)
             if marker is not None and lost_power and table.version > marker.version:
@@ -290,6 +291,13 @@ class Store:
                 self._table.optimize(cleanup_older_than=grace, delete_unverified=True)
         self.flush()
 
+    def renew(self) -> None:
+        """Begin with empty caches: what they hold of earlier versions, nobody will ask for."""
+        with _engine_errors(self._root):
+            self._database = _connect(self._root)
+            self._table = self._database.open_table(_TABLE)
+        give_back()
+
     def purge(self) -> bool:
         """Take deleted rows off the disk, by rewriting what shares a file with them; return whether it was done.
 
@@ -338,6 +346,7 @@ def _partitions(vectors: int) -> int:
 
 
 def _connect(root: Path) -> Any:
+    give_back_soon()
     with _without_namespace_client():
         import lancedb
 
@@ -380,26 +389,6 @@ def _labels() -> Any:
     from lancedb.index import LabelList
 
     return LabelList()
-
-
-def _drop_unreadable(root: Path, version: int) -> None:
-    """Delete manifests above `version` that a power cut left empty or torn, so that the table opens at all."""
-    folder = root / f"{_TABLE}.lance" / "_versions"
-    for path in folder.glob("*.manifest"):
-        number = int(path.stem)
-        number = number if number < 2**63 else 2**64 - 1 - number  # the engine counts down, so that names sort
-        if number > version and not _whole_manifest(path):
-            path.unlink()
-
-
-def _whole_manifest(path: Path) -> bool:
-    """Whether the file ends in the engine's magic word, as every whole one does."""
-    with open(path, "rb") as file:
-        file.seek(0, os.SEEK_END)
-        if file.tell() < 4:
-            return False
-        file.seek(-4, os.SEEK_END)
-        return file.read() == b"LANC"
 
 
 def _sql(where: Where) -> str:

@@ -121,6 +121,8 @@ class Writer:
                 large = self._rows >= _MAINTAIN_ROWS
                 # What the last compaction of a large addition leaves behind is several times what it keeps.
                 store.maintain(_NOW if large else GRACE, settle=large)
+                if large:
+                    store.renew()
             self._index.pending.clear()
 
     def _take(self) -> tuple[list[Cut | Record], bool]:
@@ -207,6 +209,7 @@ class Writer:
         many = min(_MAINTAIN_ROWS, max(_COMMIT_CHUNKS, self._index.store.count(every([])) // 4))
         if self._rows_since >= many or self._commits_since >= _MAINTAIN_COMMITS:
             self._index.store.maintain()
+            self._index.store.renew()
             self._rows_since = self._commits_since = 0
 
     def _retag(self, record: Record) -> None:
