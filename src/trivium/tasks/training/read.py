@@ -346,8 +346,12 @@ def _read_one(name: str, record: Record, found: _Found, taken: set[str]) -> None
         for sample in FORMATS[name].read(record, id, note):
             if isinstance(group, str) and group:
                 sample = replace(sample, group=group)
-            taken.add(sample.id)
-            found.samples.append((name, sample))
+            own, number = sample.id, 1
+            while own in taken:  # an id that another sample has would name both
+                number += 1
+                own = f"{sample.id}#{number}"
+            taken.add(own)
+            found.samples.append((name, sample if own == sample.id else replace(sample, id=own)))
     except Malformed as error:
         found.problems.append(Problem(record.where, str(error)))
     except FORM_ERRORS as error:
