@@ -340,7 +340,10 @@ class _Texts:
 
 def _distinct_of(values: np.ndarray) -> np.ndarray:
     """Return sorted values, each once."""
-    return values[np.concatenate([values[:1] == values[:1], values[1:] != values[:-1]])]
+    first = np.ones(len(values), dtype=np.bool_)
+    first[1:] = values[1:] != values[:-1]
+    distinct: np.ndarray = values[first]
+    return distinct
 
 
 def _run_hashes(text: str) -> np.ndarray:
