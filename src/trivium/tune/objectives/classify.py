@@ -27,7 +27,7 @@ from trivium.tune.objectives.inputs import (
     room,
     run_encoder,
 )
-from trivium.tune.objectives.metrics import classification, regression
+from trivium.tune.objectives.metrics import EPSILON, classification, regression
 from trivium.tune.objectives.outcome import Outcome, Table, Verdict, short
 
 _HEADS = ("classifier", "score", "classification_head")
@@ -225,7 +225,7 @@ def classified(samples: Sequence[Labelled], labels: Sequence[str], probabilities
     gold = np.array([numbers.get(sample.label or "", -1) for sample in samples], dtype=np.int64)
     said = probabilities.argmax(axis=1)
     chosen = probabilities[np.arange(len(gold)), np.maximum(gold, 0)]
-    losses = np.where(gold >= 0, -np.log(np.clip(chosen, 1e-15, 1.0)), np.nan)
+    losses = np.where(gold >= 0, -np.log(np.clip(chosen, EPSILON, 1.0)), np.nan)
     verdicts = tuple(
         Verdict(sample.id, shown(sample), sample.label or "", labels[own], float(loss), float(right == own))
         for sample, right, own, loss in zip(samples, gold, said, losses, strict=True)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from trivium.tune.objectives.outcome import Table, mean, present, ratio
 
-_LEAST = 1e-15  # the smallest probability that a cross-entropy is taken of
+EPSILON = float(np.finfo(np.float64).eps)  # the smallest probability that a cross-entropy is taken of, as scikit-learn
 
 
 def classification(gold: NDArray[np.int64], probabilities: Table) -> dict[str, float]:
@@ -35,7 +35,7 @@ def classification(gold: NDArray[np.int64], probabilities: Table) -> dict[str, f
             "macro_f1": float(np.mean(f1)),
             "micro_f1": float(right.mean()),
             "auc_roc": auc_roc(gold, probabilities),
-            "cross_entropy": mean(-np.log(np.clip(chosen, _LEAST, 1.0))),
+            "cross_entropy": mean(-np.log(np.clip(chosen, EPSILON, 1.0))),
         }
     )
 
