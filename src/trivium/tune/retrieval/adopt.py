@@ -1,0 +1,193 @@
+"""Give a knowledge base a tuned embedder, only if it finds more: new vectors beside the old, judged on questions.
+
+The store holds one set of vectors, so the new ones stand in a second folder beside it. Both are asked the held-out
+questions; the second takes the first one's place only if the interval of the paired difference is above 0.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from trivium.errors import UsageError
+from trivium.evaluate.statistics import interval
+from trivium.index import Index
+from trivium.index.cut import embedded
+from trivium.index.where import every
+from trivium.models.base import Embedder, Reranker
+from trivium.models.disk import staged
+from trivium.retrieve.rerank import rerank
+from trivium.retrieve.search import search
+from trivium.tune.retrieval.negatives import holds_evidence
+from trivium.types import Example, Hit, Score
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+EMBEDDER, RERANKER = "embedder", "reranker"
+"""The folders inside a knowledge base that hold models of its own: its defaults, whoever opens it."""
+DEPTH = 10
+_ROWS = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """nDCG@10 before and after on held-out questions, the paired difference, and what was decided."""
+
+    before: Score
+    after: Score
+    gain: Score
+    adopted: bool
+    kept: str = ""
+
+    def __str__(self) -> str:
+        """One line: figures, interval, decision."""
+        figures = (
+            f"nDCG@{DEPTH} on {self.gain.n} held-out questions: {self.before.mean:.3f} -> {self.after.mean:.3f}, "
+            f"{self.gain.mean:+.3f} ({self.gain.low:+.3f} to {self.gain.high:+.3f})"
+        )
+        return f"{figures}: " + ("adopted." if self.adopted else "not adopted, the gain may be chance.")
+
+
+def re_embedded(index: Index, embedder: Embedder, to: Path, on_rows: Callable[[int], None] | None = None) -> Index:
+    """Return a copy of a knowledge base in the folder `to` with vectors of another embedder; all else is the same.
+
+    Raises:
+        UsageError: there is something at `to`.
+        StoreFull: the folder cannot be written.
+    """
+    if to.exists() and any(to.iterdir()):
+        raise UsageError(f"{to} is there already.", "Delete it: it may be left over from a run that was stopped.")
+    made = Index.open(to, lambda: embedder)
+    done = 0
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        nonlocal done
+        for batch in index.store.batches(every([])):
+            for start in range(0, batch.num_rows, _ROWS):
+                yield _with_vectors(batch.slice(start, _ROWS), embedder)
+                done += min(_ROWS, batch.num_rows - start)
+                if on_rows is not None:
+                    on_rows(done)
+
+    with index.writing(), made.writing() as store:
+        store.insert(batches())
+        store.maintain(settle=True)
+    return made
+
+
+def _with_vectors(batch: pa.RecordBatch, embedder: Embedder) -> pa.RecordBatch:
+    import pyarrow as pa
+
+    from trivium.index.rows import schema
+
+    rows = batch.select(["kind", "headings", "text"]).to_pylist()
+    places = [place for place, row in enumerate(rows) if row["kind"] == "chunk"]
+    texts = [embedded(tuple(rows[place]["headings"] or ()), rows[place]["text"]) for place in places]
+    vectors: list[np.ndarray | None] = [None] * len(rows)
+    for place, vector in zip(places, embedder.embed(texts), strict=True):
+        vectors[place] = vector
+    wanted = schema(embedder.dimension)
+    columns = [
+        pa.array(vectors, wanted.field("vector").type) if name == "vector" else batch.column(name)
+        for name in wanted.names
+    ]
+    return pa.RecordBatch.from_arrays(columns, schema=wanted)
+
+
+def gains(index: Index, examples: Sequence[Example], reranker: Reranker | None = None, k: int = DEPTH) -> list[float]:
+    """Return nDCG@k of the search for each question: a document counts once, at its best part that holds evidence.
+
+    Raises:
+        UsageError: no question has evidence.
+    """
+    if not any(example.evidence for example in examples):
+        raise UsageError(
+            f"None of the {len(examples)} questions says where its answer stands.", "Give questions with evidence."
+        )
+    found = []
+    for example in examples:
+        if example.evidence:
+            hits = search(index, example.question, k=2 * k)
+            found.append(ndcg(hits if reranker is None else rerank(example.question, hits, reranker), example, k))
+    return found
+
+
+def ndcg(hits: Sequence[Hit], example: Example, k: int = DEPTH) -> float:
+    """Return nDCG@k (Järvelin and Kekäläinen 2002) of the documents, gain 1 for one that holds evidence."""
+    right: dict[str, bool] = {}
+    for hit in hits:
+        right[hit.chunk.source] = right.get(hit.chunk.source, False) or holds_evidence(hit, example)
+    gained = sum(1 / np.log2(rank + 2) for rank, good in enumerate(list(right.values())[:k]) if good)
+    wanted = len({gold.source for gold in example.evidence})
+    return float(gained / sum(1 / np.log2(rank + 2) for rank in range(min(k, wanted))))
+
+
+def decided(before: Sequence[float], after: Sequence[float]) -> Decision:
+    """Return the decision from the same questions' values: adopted where the whole interval of the gain is above 0."""
+    gain = interval([new - old for old, new in zip(before, after, strict=True)])
+    return Decision(interval(before), interval(after), gain, gain.low > 0)
+
+
+def adopt_embedder(
+    index: Index,
+    folder: Path,
+    embedder: Embedder,
+    examples: Sequence[Example],
+    *,
+    on_rows: Callable[[int], None] | None = None,
+) -> Decision:
+    """Re-embed a knowledge base next to itself, ask both the held-out questions, and let the better one stay.
+
+    An adopted embedder is copied into the knowledge base, as `embedder/`, and is its default from then on; the old
+    vectors stay in `NAME.before`. Processes that hold the knowledge base open must open it again.
+
+    Args:
+        index: the knowledge base.
+        folder: the tuned model's.
+        embedder: opened from it, in int8.
+        examples: questions with evidence that the embedder was not trained on.
+        on_rows: told how many rows are done.
+
+    Raises:
+        UsageError: no question has evidence, or the folders beside the knowledge base are taken.
+        StoreFull: the disk is full; the knowledge base is as it was.
+    """
+    root = index.root
+    beside, kept = root.with_name(f".{root.name}.new"), root.with_name(f"{root.name}.before")
+    if kept.exists():
+        raise UsageError(f"{kept} is there already.", "It holds the vectors of an earlier embedder: delete or move it.")
+    before = gains(index, examples)
+    shutil.rmtree(beside, ignore_errors=True)
+    try:
+        after = gains(re_embedded(index, embedder, beside, on_rows), examples)
+        decision = decided(before, after)
+        if not decision.adopted:
+            return decision
+        shutil.copytree(folder, beside / EMBEDDER)
+        with index.writing():
+            os.replace(root, kept)
+            os.replace(beside, root)
+        return Decision(decision.before, decision.after, decision.gain, True, str(kept))
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+
+
+def adopt_reranker(index: Index, folder: Path, reranker: Reranker, examples: Sequence[Example]) -> Decision:
+    """Ask the held-out questions with and without the reranker, and keep it with the knowledge base if it wins.
+
+    Raises:
+        UsageError: no question has evidence.
+        ModelError: the model cannot be written there.
+    """
+    decision = decided(gains(index, examples), gains(index, examples, reranker))
+    if decision.adopted:
+        with index.writing(), staged(index.root / RERANKER) as staging:
+            shutil.copytree(folder, staging, dirs_exist_ok=True)
+    return decision
