@@ -68,6 +68,30 @@ def test_a_folder_without_an_adapter(tmp_path: Path) -> None:
         load(base("llama"), tmp_path)
 
 
+def test_a_folder_that_is_damaged_or_somebody_elses(tmp_path: Path) -> None:
+    attached = attached_to("llama", "pfeiffer", tmp_path)
+    attached.save(tmp_path)
+    (tmp_path / "adapter.safetensors").write_bytes(b"no weights")
+    with pytest.raises(UsageError, match="cannot be read"):
+        load(base("llama"), tmp_path)
+    with pytest.raises(UsageError, match="cannot be read"):
+        attached.add(tmp_path, "other")
+    assert attached.names() == ("default",)
+    (tmp_path / "adapter.json").write_text('{"name": "other tool"}')
+    with pytest.raises(UsageError, match="not written by Trivium"):
+        load(base("llama"), tmp_path)
+
+
+@pytest.mark.parametrize("first", ["houlsby", "lora", "full"])
+@pytest.mark.parametrize("second", ["prefix", "ia3"])
+def test_a_model_carries_one_attached_method(first: str, second: str, tmp_path: Path) -> None:
+    attached = attached_to("llama", first, tmp_path)
+    with pytest.raises(UsageError, match="carries an adapter already"):
+        attach(attached.model, second, task="causal")
+    if first != "houlsby":
+        attach(attached.merge(), second, task="causal")
+
+
 def test_an_adapter_of_another_base(tmp_path: Path) -> None:
     attached_to("llama", "pfeiffer", tmp_path).save(tmp_path)
     with pytest.raises(UsageError, match="model_type llama, and this one has gpt2"):

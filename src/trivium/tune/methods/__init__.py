@@ -201,7 +201,8 @@ def attach(model: Any, name: str, settings: Settings | None = None, *, task: str
 
     Raises:
         UnknownName: no such method, task, family or setting.
-        UsageError: the method has nothing to train on this model, or cannot serve the task; says what to take instead.
+        UsageError: the method has nothing to train on this model, or cannot serve the task, or the model carries an
+            adapter already; says what to take instead.
         MissingExtra: torch, transformers or peft is not installed.
     """
     if name not in METHODS:
@@ -218,6 +219,7 @@ def attach(model: Any, name: str, settings: Settings | None = None, *, task: str
             f"It serves {', '.join(method.tasks)}; take lora, which serves every task.",
         )
     carrier = _carrier(method)
+    _see_bare(model)
     attached: Attached = carrier.attach(model, method, {**method.defaults, **(settings or {})}, task)
     return attached
 
@@ -236,8 +238,18 @@ def load(model: Any, folder: Path) -> Attached:
     if said["method"] not in METHODS:
         raise UnknownName("method", said["method"], METHODS)
     method = METHODS[said["method"]]
+    _see_bare(model)
     attached: Attached = _carrier(method).load(model, method, folder, said)
     return attached
+
+
+def _see_bare(model: Any) -> None:
+    """Two methods that do not know of each other would both change what the model gives."""
+    if hasattr(model, "trivium_adapters") or hasattr(model, "peft_config"):
+        raise UsageError(
+            "This model carries an adapter already.",
+            "Load another onto it with its `add`, merge it first, or load the base again.",
+        )
 
 
 def _carrier(method: Method) -> Any:

@@ -47,6 +47,8 @@ def look(folder: Path) -> dict[str, Any]:
         raise UsageError(f"There is no adapter in {folder}.", f"Give a folder that holds {CARD}.") from None
     except ValueError as error:
         raise UsageError(f"{path} is not JSON: {error}.", "Train the adapter again, or copy it again.") from None
+    if not isinstance(card, dict) or not {"method", "settings", "task", "base"} <= card.keys():
+        raise UsageError(f"{path} was not written by Trivium.", "Give the folder of an adapter that Trivium trained.")
     return card
 
 

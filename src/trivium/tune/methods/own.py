@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
@@ -184,8 +185,9 @@ class Own:
                 f"An adapter made by {said['method']} cannot stand beside one made by {self.method.name}.",
                 "Load it onto a base of its own.",
             )
+        state = _weights(folder)
         self.install(method, said["settings"], said["task"], name)
-        self._read(folder, name)
+        self._fill(state, name)
 
     def names(self) -> tuple[str, ...]:
         """See `Attached.names`."""
@@ -234,9 +236,8 @@ class Own:
             raise none_active()
         return self._entry()
 
-    def _read(self, folder: Path, name: str) -> None:
+    def _fill(self, state: dict[str, torch.Tensor], name: str) -> None:
         entry = self._entries[name]
-        state = load_file(folder / card.WEIGHTS)
         entry.adapter.load_state_dict(_under(state, _ADDED))
         entry.values = _under(state, _CHANGED)
 
@@ -285,9 +286,10 @@ def attach(model: Any, method: Method, settings: Settings, task: str) -> Own:
 
 def load(model: Any, method: Method, folder: Path, said: dict[str, Any]) -> Own:
     """Put a saved adapter on `model`."""
+    state = _weights(folder)
     own = Own(take_apart(model))
     own.install(method, said["settings"], said["task"], "default")
-    own._read(folder, "default")
+    own._fill(state, "default")
     own.switch("default")
     return own
 
@@ -325,6 +327,15 @@ def _trainable(adapter: Adapter) -> Iterable[Any]:
 
 def _file(method: Method) -> Any:
     return importlib.import_module(f"trivium.tune.methods.{method.name}")
+
+
+def _weights(folder: Path) -> dict[str, torch.Tensor]:
+    file = folder / card.WEIGHTS
+    try:
+        state: dict[str, torch.Tensor] = load_file(file)
+    except (OSError, SafetensorError) as error:
+        raise UsageError(f"{file} cannot be read: {error}.", "Train the adapter again, or copy it again.") from None
+    return state
 
 
 def _under(state: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:

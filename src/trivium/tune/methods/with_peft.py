@@ -229,6 +229,9 @@ def _formula(base: Base, method: Method, settings: Settings) -> int:
 
 
 def _thawed(model: Any) -> Any:
+    """The plain model, without the mark that PEFT leaves on it."""
+    if hasattr(model, "peft_config"):
+        del model.peft_config
     for parameter in model.parameters():
         if parameter.is_floating_point():
             parameter.requires_grad_(True)
