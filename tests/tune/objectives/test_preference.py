@@ -20,15 +20,15 @@ from trivium.tune.objectives import Options  # noqa: E402
 def cut(samples: list[Any]) -> list[Any]:
     """Real texts, at a length for small models."""
     return [
-        Preference((Turn("user", one.prompt[-1].content[:60]),), one.chosen[:80], one.rejected[:80], id=one.id)
+        Preference((Turn("user", one.prompt[-1].content[:30]),), one.chosen[:50], one.rejected[:50], id=one.id)
         if isinstance(one, Preference)
-        else Rated((Turn("user", one.prompt[-1].content[:60]),), one.completion[:80], one.good, id=one.id)
+        else Rated((Turn("user", one.prompt[-1].content[:30]),), one.completion[:50], one.good, id=one.id)
         for one in samples
     ]
 
 
 def preferences(real) -> list[Any]:
-    return cut(real("ft/dpo_zh_500.jsonl", 16, lambda one: one.chosen[:80] != one.rejected[:80]))
+    return cut(real("ft/dpo_zh_500.jsonl", 16, lambda one: one.chosen[:50] != one.rejected[:50]))
 
 
 def ratings(real) -> list[Any]:
@@ -57,7 +57,7 @@ def test_preferences_are_learnt(real, tmp_path, method) -> None:
 
 def test_ratings_are_learnt(real, tmp_path) -> None:
     samples = ratings(real)
-    attached, objective = opened("rated", "causal", samples, Options(tokens=4000), "lora")
+    attached, objective = opened("rated", "causal", samples, Options(tokens=4000, beta=0.5), "lora")
     trained = overfit(attached, objective, samples, tmp_path, steps=30, rate=1e-2)
     assert trained.history[0]["loss"] == pytest.approx(0.5, abs=1e-4)
     assert fell(trained) < 0.5

@@ -92,7 +92,7 @@ def test_the_best_span_is_the_best_of_all_spans() -> None:
 
 def test_a_set_without_unanswerable_questions_never_refuses(real) -> None:
     samples = real(SQUAD, 4, lambda one: brief(one) and one.answers)
-    attached, objective = opened("span", "span", samples, Options())
+    _, objective = opened("span", "span", samples, Options())
     outcome = objective.outcome(samples)
     assert all(verdict.said != "(no answer)" for verdict in outcome.verdicts)
     assert outcome.classes == ()

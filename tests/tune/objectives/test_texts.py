@@ -55,11 +55,12 @@ def test_pairs_are_dialogues_on_a_causal_model(real, tmp_path) -> None:
     trained = overfit(attached, objective, samples, tmp_path, steps=40, rate=1e-2)
     assert fell(trained) < 0.5
     outcome = objective.outcome(samples)
-    assert len(outcome.verdicts) == 4
-    assert len(outcome.table) == 16
+    written = [one for one in outcome.verdicts if not math.isnan(one.value)]
+    assert len(written) == 4
+    assert len(outcome.table) == len(outcome.verdicts) == 16
     assert outcome.scores["loss"] == pytest.approx(objective.scores(samples)["loss"], rel=1e-4)
     assert outcome.scores["bleu"] == pytest.approx(
-        corpus_bleu([one.said for one in outcome.verdicts], [[sample.target] for sample in samples[:4]], "zh")
+        corpus_bleu([one.said for one in written], [[sample.target] for sample in samples[:4]], "zh")
     )
 
 
@@ -72,13 +73,33 @@ def test_what_a_model_writes_does_not_depend_on_the_batch(real) -> None:
     assert said[0] == said[1]
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_what_the_base_says_is_not_what_the_adapter_says(real, dtype) -> None:
+    samples = real("ft/alpaca_en_demo.json", 4, lambda one: len(one.messages[0].content) < 80)
+    options = Options(longest_written=4, dtype=dtype)
+    attached, objective = opened("dialogue", "causal", samples, options, "lora")
+    assert objective.why_slow == "", "the fast pass is on"
+    first = objective.outcome(samples)
+    with torch.no_grad():
+        for parameter in attached.trained().values():
+            parameter.add_(0.1 * torch.randn_like(parameter))
+    tuned = objective.outcome(samples)
+    assert tuned.scores["loss"] == pytest.approx(objective.scores(samples)["loss"], rel=2e-2)
+    assert abs(tuned.scores["loss"] - first.scores["loss"]) > 0.05
+    attached.switch(None)
+    assert objective.outcome(samples).scores["loss"] == pytest.approx(first.scores["loss"], rel=1e-4)
+
+
 def test_dialogues_without_an_answer_keep_their_loss_alone(real) -> None:
     turns = (Turn("user", "Hello there"), Turn("assistant", "Good day", trained=True), Turn("user", "And you?"))
     samples = [Dialogue(turns, id="open"), Dialogue(turns[:2], id="closed")]
     _, objective = opened("dialogue", "causal", samples, Options(longest_written=4))
     outcome = objective.outcome(samples)
-    assert [verdict.id for verdict in outcome.verdicts] == ["closed"]
-    assert len(outcome.table) == 2
+    assert [(verdict.id, math.isnan(verdict.value)) for verdict in outcome.verdicts] == [
+        ("closed", False),
+        ("open", True),
+    ]
+    assert outcome.places == (1, 0)
 
 
 def test_texts_have_a_loss_each(real) -> None:
@@ -95,9 +116,9 @@ def test_hidden_words_are_learnt(real, tmp_path) -> None:
     attached, objective = opened("text", "masked", samples, Options(tokens=600))
     before = objective.scores(samples)
     assert before == objective.scores(samples), "a validation hides the same tokens each time"
-    overfit(attached, objective, samples, tmp_path, steps=80, rate=5e-3)
+    overfit(attached, objective, samples, tmp_path, steps=60, rate=5e-3)
     after = objective.scores(samples)
-    assert after["loss"] < before["loss"] / 2
+    assert after["loss"] < 0.7 * before["loss"]
     assert after["masked_accuracy"] > before["masked_accuracy"] + 0.2
 
 

@@ -31,6 +31,9 @@ def write(folder: Path, attached: Attached) -> None:
         "base": describe(attached.model),
         "trained": trained,
     }
+    if attached.task in ("classify", "tag"):  # without them nobody could open the base with this head again
+        names = attached.model.config.id2label
+        card["labels"] = [str(names[number]) for number in range(len(names))]
     (folder / CARD).write_text(json.dumps(card, indent=2) + "\n", "utf-8")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,11 +11,12 @@ import torch
 
 from trivium.tasks.training.values import Dialogue, Pair, Text, Turn
 from trivium.tune.batches import micro_batches, tensors
+from trivium.tune.causal import causal_loss
 from trivium.tune.encode import encode_dialogues, encode_texts, prompt_ids
 from trivium.tune.methods.base import Attached
 from trivium.tune.objectives.base import Prepared
 from trivium.tune.objectives.causal import Causal
-from trivium.tune.objectives.inputs import evaluating, onto, written
+from trivium.tune.objectives.inputs import evaluating, onto, products, written
 from trivium.tune.objectives.outcome import Outcome
 from trivium.tune.objectives.seq2seq import told
 
@@ -44,7 +46,7 @@ class Instruct(Causal):
         fast: bool = True,
     ) -> None:
         super().__init__(attached, tokenizer, longest=longest, tokens=tokens, packed=packed, dtype=dtype, fast=fast)
-        self._most, self._generated = longest_written, generated
+        self._most, self._generated, self._dtype = longest_written, generated, dtype
 
     def outcome(self, samples: Sequence[Any], *, most: int | None = None) -> Outcome:
         """Return the loss of each sample, and what the model answers at the end of the first dialogues.
@@ -64,21 +66,19 @@ class Instruct(Causal):
         order = order[: self._generated if most is None else most]
         prompts = [prompt_ids(samples[place].messages[:-1], self._tokenizer, samples[place].tools) for place in order]
         model = self._attached.model
-        said = (
-            written(model, self._tokenizer, prompts, tokens=self._tokens, longest=self._most, left=True)
-            if prompts
-            else []
-        )
+        with products(model, self._dtype):
+            said = written(model, self._tokenizer, prompts, tokens=self._tokens, longest=self._most, left=True)
         # Those that were answered come first: what is written is compared with its own sample.
         rest = [place for place in range(len(samples)) if place not in set(order) and losses[place, 1]]
         places = [*order, *rest]
-        return told(
+        outcome = told(
             [samples[place] for place in places],
             [asked[place] for place in places],
             [gold[place] for place in places],
             said,
             losses[places],
         )
+        return replace(outcome, places=tuple(places))
 
     def _lost(self, sample: Any) -> tuple[float, int]:
         """Return the sum and the number of the cross-entropies of a sample; nothing where it does not fit."""
@@ -89,10 +89,11 @@ class Instruct(Causal):
         ).rows
         total, terms = 0.0, 0
         model = self._attached.model
-        with evaluating(model):
+        # Not by the fast pass, which takes the adapter for on: what is judged may be the base alone.
+        with evaluating(model), products(model, self._dtype):
             for group in micro_batches(rows, self._tokens):
-                loss, count = self.loss(onto(tensors(group, self._pad), model))
-                total, terms = total + float(loss), terms + count
+                batch = onto(tensors(group, self._pad), model)
+                total, terms = total + float(causal_loss(model, batch)), terms + self.terms(batch)
         return total, terms
 
 

@@ -100,6 +100,12 @@ def evaluating(model: Any) -> Iterator[None]:
         model.train(before)
 
 
+def products(model: Any, dtype: torch.dtype) -> Any:
+    """Return a context in which products are in `dtype`: bfloat16 by automatic mixed precision, float32 as they are."""
+    kind = next(model.parameters()).device.type
+    return torch.autocast(kind, dtype=torch.bfloat16, enabled=dtype is torch.bfloat16)
+
+
 def written(
     model: Any, tokenizer: Any, prompts: Sequence[Sequence[int]], *, tokens: int, longest: int, left: bool
 ) -> list[str]:

@@ -33,7 +33,7 @@ from trivium.tune.objectives.inputs import (
     said_again,
     specials,
 )
-from trivium.tune.objectives.outcome import Outcome, Table, Verdict, short
+from trivium.tune.objectives.outcome import Outcome, Table, Verdict, present, short
 
 _MASKED, _CHANGED = 0.8, 0.1
 
@@ -180,4 +180,4 @@ def _scores(table: Table) -> dict[str, float]:
     if not hidden:
         return {}
     average = loss / hidden
-    return {"loss": average, "perplexity": math.exp(min(average, 700.0)), "masked_accuracy": right / hidden}
+    return present({"loss": average, "perplexity": math.exp(min(average, 700.0)), "masked_accuracy": right / hidden})

@@ -26,7 +26,8 @@ class Verdict:
         gold: the right answer, as text.
         said: the system's, as text.
         loss: in nats, of what is to be learnt; NaN of a system that gives no probabilities.
-        value: the sample's own score, larger is better: right or wrong, F1, minus the squared error, minus the loss.
+        value: the sample's own score, larger is better: right or wrong, F1, minus the squared error, minus the loss;
+            NaN of one for which no text was written.
     """
 
     id: str
@@ -35,6 +36,17 @@ class Verdict:
     said: str
     loss: float
     value: float
+
+
+@dataclass(frozen=True, slots=True)
+class ClassRow:
+    """How well a class (or a kind of entity) is found: shares from 0 to 1, and how many there are."""
+
+    name: str
+    precision: float
+    recall: float
+    f1: float
+    support: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +59,8 @@ class Outcome:
         table: what the scores are computed from, a row a sample.
         scores_of: the scores of some rows of a table.
         classes: gold and said class of each unit (sample or token) where there are classes, for a confusion matrix.
+        places: the sample that each row is of, where some are left out; else empty.
+        rows: the table of classes, where it is not that of `classes`.
     """
 
     verdicts: tuple[Verdict, ...]
@@ -54,6 +68,8 @@ class Outcome:
     table: Table
     scores_of: Callable[[Table], Mapping[str, float]]
     classes: tuple[tuple[str, str], ...] = ()
+    places: tuple[int, ...] = ()
+    rows: tuple[ClassRow, ...] = ()
 
     @property
     def scores(self) -> Mapping[str, float]:

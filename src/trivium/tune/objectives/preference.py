@@ -11,7 +11,7 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -26,7 +26,7 @@ from trivium.tune.encode import encode_dialogues
 from trivium.tune.methods.base import Attached
 from trivium.tune.objectives.base import Batch, Prepared
 from trivium.tune.objectives.causal import marked
-from trivium.tune.objectives.inputs import evaluating, onto, pad_of
+from trivium.tune.objectives.inputs import evaluating, onto, pad_of, products
 from trivium.tune.objectives.metrics import area
 from trivium.tune.objectives.outcome import Outcome, Table, Verdict, mean, present, short
 from trivium.tune.rows import IGNORED, Row
@@ -133,7 +133,8 @@ class _Likelihoods:
         new = [row for row in dict.fromkeys(rows) if row not in self._known]
         if not new:
             return
-        with self._reference() as model, evaluating(model), self._products(model):
+        # In the number format of training: a reference in another one differs by more than a step changes.
+        with self._reference() as model, evaluating(model), products(model, self._dtype):
             for group in micro_batches(new, self._tokens):
                 found = likelihoods(model, onto(tensors(group, self._pad), model))
                 self._known |= dict(zip(group, found.tolist(), strict=True))
@@ -149,11 +150,6 @@ class _Likelihoods:
             yield self._attached.model
         finally:
             self._attached.switch(active)
-
-    def _products(self, model: Any) -> Any:
-        """Multiply in the format of training: a reference in another one differs by more than a step changes."""
-        kind = next(model.parameters()).device.type
-        return torch.autocast(kind, dtype=self._dtype, enabled=self._dtype is torch.bfloat16)
 
     def _prepared(self, items: Sequence[_Item], samples: Sequence[Any], kept: set[int]) -> Prepared:
         if not items:
@@ -175,7 +171,7 @@ class _Likelihoods:
         found = np.zeros((len(items), 2))
         places = {id(item): number for number, item in enumerate(items)}
         model = self._attached.model
-        with evaluating(model), self._products(model):
+        with evaluating(model), products(model, self._dtype):
             for group in micro_batches(items, self._tokens):
                 ratios = self._ratios(onto(self._batch(group), model)).reshape(2, -1).T
                 found[[places[id(item)] for item in group]] = ratios.double().cpu().numpy()
@@ -214,7 +210,9 @@ class DPO(_Likelihoods):
         """See `Judging.outcome`. Rewards are β (ln π - ln π_ref); pairs that do not fit are left out."""
         items = self._items(samples)
         margins = self._beta * (self._both(items) @ np.array([1.0, -1.0]))
-        return preferred([samples[item.place] for item in items], margins)
+        return replace(
+            preferred([samples[item.place] for item in items], margins), places=tuple(item.place for item in items)
+        )
 
     def _items(self, samples: Sequence[Preference]) -> list[_Item]:
         chosen = self._rows(samples, [sample.chosen for sample in samples])
@@ -283,7 +281,10 @@ class KTO(_Likelihoods):
         items = self._items(samples)
         rewards = self._beta * self._both(items)
         drift = max(float(rewards[:, 1].mean()), 0.0) if len(items) else 0.0
-        return rated([samples[item.place] for item in items], rewards[:, 0], drift)
+        return replace(
+            rated([samples[item.place] for item in items], rewards[:, 0], drift),
+            places=tuple(item.place for item in items),
+        )
 
     def _items(self, samples: Sequence[Rated]) -> list[_Item]:
         others = [*samples[1:], *samples[:1]]
@@ -291,7 +292,7 @@ class KTO(_Likelihoods):
         strange = self._rows(samples, [sample.completion for sample in others])
         found = []
         for place, (row, other) in enumerate(zip(own, strange, strict=True)):
-            if row:
+            if row:  # where another's answer does not fit, its own stands for it
                 found.append((place, (row, other or row)))
         self._learn_reference([row for _, pair in found for row in pair])
         return [

@@ -182,7 +182,7 @@ def told(
     verdicts = []
     for place, sample in enumerate(samples):
         loss = float(losses[place, 0] / losses[place, 1]) if losses[place, 1] else math.nan
-        text, value = "", -loss
+        text, value = "", math.nan if said else -loss
         if place < len(said):
             text, known = said[place], [gold[place]]
             overlaps = [measure(text, known, language) for measure in _OVERLAPS.values()]
@@ -190,9 +190,7 @@ def told(
             table[place, width:] = bleu_counts(text, known, language)
             value = float(table[place, 2])
         verdicts.append(Verdict(sample.id, short(asked[place]), short(gold[place]), short(text), loss, value))
-    # Values are compared pair by pair, so all of them are of one kind: of the samples that were written, if any.
-    kept = tuple(verdicts[: len(said)]) if said else tuple(verdicts)
-    return Outcome(kept, "chrf" if said else "minus the loss", table, _scores)
+    return Outcome(tuple(verdicts), "chrf" if said else "minus the loss", table, _scores)
 
 
 def _scores(table: Table) -> dict[str, float]:

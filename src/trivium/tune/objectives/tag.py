@@ -32,7 +32,7 @@ from trivium.tune.objectives.inputs import (
     token_losses,
 )
 from trivium.tune.objectives.metrics import entities, entity_counts, entity_scores
-from trivium.tune.objectives.outcome import Outcome, Table, Verdict, ratio, short
+from trivium.tune.objectives.outcome import ClassRow, Outcome, Table, Verdict, present, ratio, short
 from trivium.tune.rows import IGNORED
 
 _NO_BLANK_BEFORE = re.compile(r"[⺀-鿿가-힯豈-﫿＀-￯]")  # Chinese, Japanese and Korean signs
@@ -208,13 +208,24 @@ def tagged(samples: Sequence[Tagged], said: Sequence[Sequence[str]], losses: Tab
         for sample, tags in zip(samples, said, strict=True)
         for gold, own in zip(sample.tags, tags, strict=True)
     )
-    return Outcome(tuple(verdicts), "token_accuracy", table, _scores, pairs)
+    counts = table[:, 4:].sum(axis=0).reshape(-1, 3)
+    rows = tuple(
+        ClassRow(
+            kind,
+            ratio(counts[number, 0], counts[number, 1]),
+            ratio(counts[number, 0], counts[number, 2]),
+            ratio(2 * counts[number, 0], counts[number, 1] + counts[number, 2]),
+            int(counts[number, 2]),
+        )
+        for kind, number in kinds.items()
+    )
+    return Outcome(tuple(verdicts), "token_accuracy", table, _scores, pairs, rows=rows)
 
 
 def _scores(table: Table) -> dict[str, float]:
     sums = table.sum(axis=0)
     found = {"token_accuracy": ratio(sums[0], sums[1])} | entity_scores(sums[4:].reshape(-1, 3))
-    return found | ({"cross_entropy": sums[2] / sums[3]} if sums[3] else {})
+    return present(found | ({"cross_entropy": sums[2] / sums[3]} if sums[3] else {}))
 
 
 def _kinds(samples: Sequence[Tagged], said: Sequence[Sequence[str]]) -> list[str]:
