@@ -22,6 +22,8 @@ from trivium.errors import ModelError
 F32, F16, Q4_1, Q8_0 = 0, 1, 3, 8
 """Numbers of the tensor types that this module knows by value."""
 
+_KINDS: dict[type, int] = {np.float32: F32, np.float16: F16, np.uint8: Q8_0}
+
 # (values per block, bytes per block) of each tensor type that a chat model's file may hold
 _BLOCKS: dict[int, tuple[int, int]] = {
     0: (1, 4), 1: (1, 2), 2: (32, 18), 3: (32, 20), 6: (32, 22), 7: (32, 24), 8: (32, 34), 9: (32, 40),
@@ -187,18 +189,34 @@ def _nbytes(shape: tuple[int, ...], kind: int, path: Path) -> int:
 
 
 def write_gguf(path: Path, metadata: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> None:
-    """Write `tensors` (float32 or float16) with `metadata` to `path`, whole or not at all.
+    """Write `tensors` with `metadata` to `path`, whole or not at all.
 
+    Tensors are float32, float16, or uint8: then Q8_0 blocks, as `q8_0` makes them.
     Metadata values are str, bool, int (stored unsigned, or signed when negative), float, or a list of one of
     these. The caller gives `general.architecture` and whatever else the reader will ask for.
     """
     pairs = b"".join(_pack_text(key) + _pack_value(value) for key, value in metadata.items())
     infos = []
     for name, array in tensors.items():
-        if array.dtype not in (np.float32, np.float16):
-            raise TypeError(f"tensor {name!r} is {array.dtype}, not float32 or float16")
-        infos.append((name, array.shape, F32 if array.dtype == np.float32 else F16, array.nbytes))
+        if array.dtype.type not in _KINDS:
+            raise TypeError(f"tensor {name!r} is {array.dtype}, not float32, float16 or uint8 (Q8_0)")
+        shape = array.shape
+        if array.dtype == np.uint8:
+            shape = (*shape[:-1], shape[-1] // 34 * 32)
+        infos.append((name, shape, _KINDS[array.dtype.type], array.nbytes))
     _write(path, pairs, len(metadata), infos, (np.ascontiguousarray(array) for array in tensors.values()))
+
+
+def q8_0(matrix: NDArray[Any]) -> NDArray[np.uint8]:
+    """Return a matrix (rows, columns) as Q8_0, (rows, columns / 32 * 34): a float16 scale and 32 int8 a block."""
+    rows = len(matrix)
+    blocks = matrix.astype(np.float32).reshape(-1, 32)
+    scale = np.abs(blocks).max(axis=1, keepdims=True) / 127
+    divisor = np.where(scale == 0, 1, scale)  # llama.cpp divides by the scale before it is rounded
+    out = np.empty((len(blocks), 34), np.uint8)
+    out[:, :2] = scale.astype(np.float16).view(np.uint8)
+    out[:, 2:] = np.rint(blocks / divisor).astype(np.int8).view(np.uint8)
+    return out.reshape(rows, -1)
 
 
 def requantise(source: Path, target: Path) -> None:
