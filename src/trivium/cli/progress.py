@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from trivium.cli.screen import Screen
 
 if TYPE_CHECKING:
     from trivium.index.tally import Progress
+    from trivium.tune.loop import Progress as Step
 
 _LINE_SECONDS = 5.0
 """Without a terminal, one line at most this often."""
@@ -154,3 +156,49 @@ def fetch_defaults(screen: Screen, roles: Sequence[str]) -> None:
         for model in catalogue().values():
             if model.role in roles:
                 ensure(model.name, progress=show)
+
+
+@contextmanager
+def training(screen: Screen) -> Iterator[tuple[Callable[[Step], None], Callable[[], bool]]]:
+    """Yield what shows the progress, and what tells whether to stop: the first Ctrl-C ends after the step."""
+    asked: list[bool] = []
+
+    def interrupt(number: int, frame: Any) -> None:
+        if asked:
+            raise KeyboardInterrupt
+        asked.append(True)
+        screen.say("Stopping after this step; once more to stop at once.")
+
+    old = signal.signal(signal.SIGINT, interrupt)
+    said = [0.0]
+    bar: Any = None
+    if screen.err.is_interactive:
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+        from rich.progress import Progress as Bar
+
+        words = TextColumn(
+            "steps  loss {task.fields[loss]:.3f}  rate {task.fields[rate]:.1e}  "
+            "{task.fields[speed]:,.0f} tokens/s  {task.fields[left]} left"
+        )
+        bar = Bar(TextColumn("Training"), BarColumn(), MofNCompleteColumn(), words, console=screen.err, transient=True)
+        task = bar.add_task("", total=None, loss=0.0, rate=0.0, speed=0.0, left="", start=True)
+
+    def show(at: Step) -> None:
+        left = f"{int(at.left) // 3600}:{int(at.left) // 60 % 60:02}:{int(at.left) % 60:02}"
+        if bar is not None:
+            if not bar.live.is_started:
+                bar.start()
+            bar.update(task, total=at.steps, completed=at.step, loss=at.loss, rate=at.rate, speed=at.tokens, left=left)
+        elif time.monotonic() - said[0] > _LINE_SECONDS or at.step == at.steps:
+            said[0] = time.monotonic()
+            screen.say(
+                f"step {at.step}/{at.steps}  loss {at.loss:.3f}  rate {at.rate:.1e}  {at.tokens:,.0f} tokens/s  "
+                f"{left} left"
+            )
+
+    try:
+        yield show, lambda: bool(asked)
+    finally:
+        if bar is not None:
+            bar.stop()
+        signal.signal(signal.SIGINT, old)

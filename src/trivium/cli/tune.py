@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import signal
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
+from trivium.cli import tune_retrieval
 from trivium.cli.options import Debug, Json
+from trivium.cli.progress import training as watched
 from trivium.cli.screen import Screen
 from trivium.errors import UsageError
 
 if TYPE_CHECKING:
-    from trivium.tune.loop import Progress
     from trivium.tune.run import Before
-
-_LINE_SECONDS = 5.0
 
 Data = Annotated[str, typer.Argument(metavar="DATA", help="A training set of any known format: see `trivium data`.")]
 BaseModel = Annotated[
@@ -37,9 +34,27 @@ Out = Annotated[
 ]
 
 
+class _OrData(TyperGroup):
+    """`trivium tune DATA` is `trivium tune model DATA`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Name the command where the first word is none."""
+        if args and args[0] not in self.commands and args[0] not in ("-h", "--help"):
+            args = ["model", *args]
+        return super().parse_args(ctx, args)
+
+
 def register(app: typer.Typer) -> None:
     """Put this file's commands on the command line."""
-    app.command("tune", epilog="Example: trivium tune train.jsonl --method lora --set rank=16 --epochs 2")(tune)
+    group = typer.Typer(cls=_OrData, help="Tune a model, an embedder or a reranker.", no_args_is_help=True)
+    group.command("model", epilog="Example: trivium tune train.jsonl --method lora --set rank=16 --epochs 2")(tune)
+    group.command("embedder", epilog="Example: trivium tune embedder questions.jsonl --kb handbook")(
+        tune_retrieval.tune_embedder
+    )
+    group.command("reranker", epilog="Example: trivium tune reranker questions.jsonl --kb handbook")(
+        tune_retrieval.tune_reranker
+    )
+    app.add_typer(group, name="tune")
     app.command("runs", epilog="Example: trivium runs runs/tune-a runs/tune-b")(runs)
 
 
@@ -96,7 +111,7 @@ def tune(
         training, limit,
     )  # fmt: skip
     folder = out or default_folder(plan)
-    with _progress(screen) as (show, stop):
+    with watched(screen) as (show, stop):
         try:
             report = carry_out(
                 plan, folder, resume=resume, before=lambda known: _introduce(screen, known, preview),
@@ -153,52 +168,6 @@ def _introduce(screen: Screen, known: Before, preview: bool) -> None:
         raise _Previewed(facts)
 
 
-@contextmanager
-def _progress(screen: Screen) -> Iterator[tuple[Any, Any]]:
-    """Yield what shows the progress, and what tells whether to stop: the first Ctrl-C ends after the step."""
-    asked: list[bool] = []
-
-    def interrupt(number: int, frame: Any) -> None:
-        if asked:
-            raise KeyboardInterrupt
-        asked.append(True)
-        screen.say("Stopping after this step; once more to stop at once.")
-
-    old = signal.signal(signal.SIGINT, interrupt)
-    said = [0.0]
-    bar: Any = None
-    if screen.err.is_interactive:
-        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
-        from rich.progress import Progress as Bar
-
-        words = TextColumn(
-            "steps  loss {task.fields[loss]:.3f}  rate {task.fields[rate]:.1e}  "
-            "{task.fields[speed]:,.0f} tokens/s  {task.fields[left]} left"
-        )
-        bar = Bar(TextColumn("Training"), BarColumn(), MofNCompleteColumn(), words, console=screen.err, transient=True)
-        task = bar.add_task("", total=None, loss=0.0, rate=0.0, speed=0.0, left="", start=True)
-
-    def show(at: Progress) -> None:
-        left = f"{int(at.left) // 3600}:{int(at.left) // 60 % 60:02}:{int(at.left) % 60:02}"
-        if bar is not None:
-            if not bar.live.is_started:
-                bar.start()
-            bar.update(task, total=at.steps, completed=at.step, loss=at.loss, rate=at.rate, speed=at.tokens, left=left)
-        elif time.monotonic() - said[0] > _LINE_SECONDS or at.step == at.steps:
-            said[0] = time.monotonic()
-            screen.say(
-                f"step {at.step}/{at.steps}  loss {at.loss:.3f}  rate {at.rate:.1e}  {at.tokens:,.0f} tokens/s  "
-                f"{left} left"
-            )
-
-    try:
-        yield show, lambda: bool(asked)
-    finally:
-        if bar is not None:
-            bar.stop()
-        signal.signal(signal.SIGINT, old)
-
-
 def _print(screen: Screen, report: Mapping[str, Any], folder: Path) -> None:
     from trivium.tune.run import ADAPTER
 
@@ -208,13 +177,33 @@ def _print(screen: Screen, report: Mapping[str, Any], folder: Path) -> None:
     best = report["best"]
     if best["score"] is not None:
         screen.out.print(f"Best validation {best['measure']} {best['score']:.4f}, at step {best['step']}")
-    for name, value in report.get("test", {}).items():
-        screen.out.print(f"Test {name} {value:.4f}")
+    _print_test(screen, report)
     screen.out.print(
         f"{report['steps']} steps in {report['seconds']:,.0f} s, {report['tokens_per_second']:,.0f} tokens/s"
         + (f" (stopped: {report['stopped']})" if report["stopped"] else "")
     )
     screen.out.print(f"Adapter: {folder / ADAPTER}", soft_wrap=True)
+
+
+def _print_test(screen: Screen, report: Mapping[str, Any]) -> None:
+    """Show the test scores of the tuned model beside those of the others."""
+    if "test" not in report:
+        return
+    from rich.table import Table
+
+    systems = {"tuned": report["test"], **report["against"]}
+    table = Table(box=None, pad_edge=False)
+    table.add_column("test")
+    for name in systems:
+        table.add_column(name, overflow="fold")
+    for score in report["test"]:
+        cells = [scores.get(score) for scores in systems.values()]
+        table.add_row(
+            score.replace("_", " "),
+            *(f"{one['mean']:.3f} [{one['low']:.3f}, {one['high']:.3f}]" if one else "-" for one in cells),
+        )
+    screen.out.print(table)
+    screen.out.print(report["verdict"], soft_wrap=True)
 
 
 def _settings(given: list[str] | None) -> dict[str, Any]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from trivium.cli.options import Chat, Debug, Embedder, Json, Kb, open_kb
+from trivium.cli.progress import training
 from trivium.cli.screen import Screen
 from trivium.errors import UsageError
 
@@ -41,7 +41,6 @@ Minutes = Annotated[float, typer.Option("--minutes", metavar="M", help="The long
 Seed = Annotated[int, typer.Option("--seed", metavar="N", help="Another seed, another split and order.")]
 Out = Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Where the run is kept.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on from the last good checkpoint.")]
-ShowProgress = Callable[[Screen], AbstractContextManager[tuple[Any, Any]]]
 
 
 def tune_embedder(
@@ -146,9 +145,7 @@ def _run(
     resume: bool,
 ) -> int:
     """Train, and say what was decided, whichever way."""
-    from trivium.cli.tune import _progress
-
-    with _progress(screen) as (show, stop):
+    with training(screen) as (show, stop):
         found = carry_out(
             base, out, examples, plan, samples=samples, teacher=teacher, on_progress=show, stop=stop, resume=resume
         )

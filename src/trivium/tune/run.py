@@ -276,9 +276,23 @@ def _carried_out(
     attached.save(folder / ADAPTER)
     if parts.test:
         attached.model.eval()
-        report["test"] = dict(objective.scores(parts.test))
+        report |= _tested(plan, parts, lesson, folder)
     draw_curve(result.history, folder / CURVE)
     return report
+
+
+def _tested(plan: Plan, parts: Parts, lesson: _Lesson, folder: Path) -> dict[str, Any]:
+    """Score the test part, once, against the untuned base and simple systems; see `final.final_test`."""
+    from trivium.tune.final import TUNED, final_test, verdict_of, write_final
+
+    final = final_test(
+        parts.train.kind, lesson.objective, lesson.attached, parts.train.samples, parts.test, seed=lesson.how.seed
+    )
+    write_final(final, folder)
+    systems = {
+        name: {score: asdict(value) for score, value in scores.items()} for name, scores in final.systems.items()
+    }
+    return {"test": systems.pop(TUNED), "against": systems, "verdict": verdict_of(final)}
 
 
 def _drawn(given: TrainingSet, limit: int) -> TrainingSet:

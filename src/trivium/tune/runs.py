@@ -73,4 +73,4 @@ def _scores(run: Path) -> dict[str, Any]:
         return {"loss": history[-1]["loss"]} if history else {}
     report = json.loads(file.read_text("utf-8"))
     found = {"loss": report["loss"], "validation": report["best"]["score"], "seconds": report["seconds"]}
-    return found | {f"test {name}": value for name, value in report.get("test", {}).items()}
+    return found | {f"test {name}": score["mean"] for name, score in report.get("test", {}).items()}
