@@ -264,6 +264,9 @@ def _pack_text(text: str) -> bytes:
 
 def _pack_value(value: Any) -> bytes:
     if isinstance(value, list | tuple):
+        if value and all(type(item) is int and abs(item) < 2**31 for item in value):
+            # signed, as llama.cpp wants the kinds of tokens
+            return struct.pack("<IIQ", _ARRAY, _INT32, len(value)) + np.array(value, "<i4").tobytes()
         items = [_pack_value(item) for item in value]
         kind = items[0][:4] if items else struct.pack("<I", _INT32)
         return struct.pack("<I", _ARRAY) + kind + struct.pack("<Q", len(items)) + b"".join(i[4:] for i in items)
