@@ -75,7 +75,7 @@ def answer(
     """
     if manner.adapter is not None and extractable(question) and reads(chat, question):
         return _read_out(question, passages, sentences, chat, manner, read, on_text)
-    if manner.extracts or manner.adapter is not None:
+    if manner.extracts:
         return _extracted(question, passages, sentences, chat, read, on_text)
     start = time.perf_counter()
     turns = [] if manner.plain else _recent(history, chat)
@@ -163,16 +163,15 @@ def _read_out(
     if found.objection == "refused":
         draft = refuse(question, "the model found no answer", on_text, usage)
         return replace(draft, steps=(step, *draft.steps))
+    if found.proof is None:  # it was unsure, or said what no passage says
+        draft = _extracted(question, passages, sentences, chat, read, on_text)
+        return replace(draft, usage=usage + draft.usage, steps=(step, *draft.steps))
     citer = Citer(read)
-    proof, text = found.proof, found.text
-    if proof is None and sentences:
-        best = sentences[0]
-        proof = Quotable(best, best.chunk.start, best.chunk.end)
-    number = citer.number(proof) if proof is not None else None
-    if proof is None or number is None:
+    number = citer.number(found.proof)
+    if number is None:
         draft = refuse(question, "the document has changed since the search", on_text, usage)
         return replace(draft, steps=(step, *draft.steps))
-    text = f"{text} [{number}]" if text else quoted(proof.text, number)
+    text = f"{found.text} [{number}]"
     if on_text is not None:
         on_text(text)
     return Draft(text, False, tuple(citer.citations), (), usage, (step,))

@@ -51,7 +51,16 @@ class Manner:
 SMALL = Manner("grounded_small", budget=600, passages=3, max_tokens=64, stop=("\n",), plain=True, extracts=True)
 GROUNDED = "grounded"
 """The name of an adapter that was tuned to answer from passages, in the prompt `grounded_tuned`."""
-TUNED = Manner("grounded_tuned", budget=320, passages=3, max_tokens=40, stop=("\n",), plain=True, adapter=GROUNDED)
+TUNED = Manner(
+    "grounded_tuned",
+    budget=320,
+    passages=3,
+    max_tokens=40,
+    stop=("\n",),
+    plain=True,
+    extracts=True,
+    adapter=GROUNDED,
+)
 LARGE = Manner("grounded", budget=6000, passages=12, max_tokens=512)
 CLOSED_BOOK = Manner("closed_book", budget=0, passages=0, max_tokens=256)
 

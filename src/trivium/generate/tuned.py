@@ -23,8 +23,9 @@ from trivium.types import Completion, Hit
 
 REFUSAL = "I don't know"
 """What the model was taught to say where no passage answers."""
-DOUBT = 0.5
-"""The probability of a refusal from which on it is one."""
+DOUBT = 0.9
+"""The probability of a refusal from which on it is one. Below it the model is unsure, which on SQuAD's adversarial
+questions says little: of 100 answerable and 100 unanswerable validation questions it began a refusal for 12 and 7."""
 _SAID = re.compile(r"^(?P<words>.*?)\s*(?:\[(?P<number>\d+)\]\s*)*$", re.DOTALL)
 _ALTERNATIVES = 8
 
@@ -36,7 +37,7 @@ class Reading:
     Attributes:
         text: the words, as they stand in the passage; "" where none were taken.
         proof: the sentences that hold them.
-        objection: why none were taken: "refused", "words"; "" where they were.
+        objection: why none were taken: "refused", "unsure", "words" (not in the passages); "" where they were.
         doubt: the probability, 0 to 1, of beginning a refusal.
         framed: the passages that were shown.
         said: the model's whole output.
@@ -65,7 +66,7 @@ def read_out(question: str, passages: Sequence[Hit], chat: Chat, manner: Manner)
     match = _SAID.match(said.text.strip())
     words = (match["words"] if match else said.text).strip(" .,;:")
     if doubt >= DOUBT or says_nothing(words):
-        return Reading("", None, "refused", doubt, framed, said)
+        return Reading("", None, "refused" if doubt >= DOUBT else "unsure", doubt, framed, said)
     number = int(match["number"] or 0) if match else 0
     ordered = [hit for place, hit in enumerate(framed.hits, 1) if place == number] or list(framed.hits)
     ordered += [hit for hit in framed.hits if hit not in ordered]
