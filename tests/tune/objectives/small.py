@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import transformers
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
 from trivium.tasks.training.parts import asked, said
+from trivium.tasks.training.values import Preference, Text, Turn
 from trivium.tune.bases import Base
 from trivium.tune.loop import Settings, Trained, train
 from trivium.tune.methods import Attached, attach
@@ -124,3 +126,13 @@ def overfit(
 def fell(trained: Trained) -> float:
     """The last loss over the first."""
     return trained.loss / trained.history[0]["loss"]
+
+
+def cut(sample: Any, most: int = 50) -> Any:
+    """A sample with its texts at a length for small models."""
+    if isinstance(sample, Text):
+        return replace(sample, text=sample.text[: 4 * most])
+    asks = (Turn("user", sample.prompt[-1].content[:30]),)
+    if isinstance(sample, Preference):
+        return replace(sample, prompt=asks, chosen=sample.chosen[:most], rejected=sample.rejected[:most])
+    return replace(sample, prompt=asks, completion=sample.completion[:most])

@@ -15,7 +15,11 @@ from tests.tune.objectives.small import fell, opened, overfit  # noqa: E402
 
 from trivium.errors import UsageError  # noqa: E402
 from trivium.tasks.training.values import Labelled  # noqa: E402
-from trivium.tune.objectives import Options  # noqa: E402
+from trivium.tune.bases import open_base  # noqa: E402
+from trivium.tune.final import TUNED, final_test  # noqa: E402
+from trivium.tune.loop import Settings, train  # noqa: E402
+from trivium.tune.methods import attach  # noqa: E402
+from trivium.tune.objectives import Options, labels_of, objective_for  # noqa: E402
 
 
 @pytest.mark.parametrize(
@@ -105,3 +109,18 @@ def test_values_that_do_not_vary_are_refused() -> None:
     same = [Labelled("a text", value=3.0, id=str(number)) for number in range(4)]
     with pytest.raises(UsageError, match="standard deviation"):
         opened("labelled", "classify", same, Options())
+
+
+@pytest.mark.real
+def test_minilm_learns_the_sentiment_of_reviews(real, tmp_path) -> None:
+    samples = real("classify/SST2/train.tsv", 400)
+    train_split, test = samples[:200], samples[200:]
+    base = open_base(None, "classify", labels=labels_of(train_split))
+    attached = attach(base.model, "lora", task="classify")
+    objective = objective_for("labelled", base, attached, train_split)
+    prepared = objective.prepare(train_split)
+    trained = train(attached, objective, prepared, Settings(epochs=6, rate=2e-3), tmp_path)
+    assert fell(trained) < 0.7
+    final = final_test("labelled", objective, attached, train_split, test)
+    assert final.differences["majority class"].scores["accuracy"].low > 0
+    assert final.systems[TUNED]["accuracy"].mean > 0.7

@@ -10,34 +10,19 @@ import pytest
 torch = pytest.importorskip("torch", reason="the extra 'tune' is not installed")
 pytest.importorskip("transformers", reason="the extra 'tune' is not installed")
 
-from tests.tune.objectives.small import fell, opened, overfit  # noqa: E402
+from tests.tune.objectives.small import cut, fell, opened, overfit  # noqa: E402
 
 from trivium.errors import UsageError  # noqa: E402
-from trivium.tasks.training.values import Preference, Rated, Turn  # noqa: E402
 from trivium.tune.objectives import Options  # noqa: E402
 
 
-def cut(samples: list[Any]) -> list[Any]:
-    """Real texts, at a length for small models."""
-    return [
-        Preference((Turn("user", one.prompt[-1].content[:30]),), one.chosen[:50], one.rejected[:50], id=one.id)
-        if isinstance(one, Preference)
-        else Rated((Turn("user", one.prompt[-1].content[:30]),), one.completion[:50], one.good, id=one.id)
-        for one in samples
-    ]
-
-
 def preferences(real) -> list[Any]:
-    return cut(real("ft/dpo_zh_500.jsonl", 16, lambda one: one.chosen[:50] != one.rejected[:50]))
+    return [cut(one) for one in real("ft/dpo_zh_500.jsonl", 16, lambda one: one.chosen[:50] != one.rejected[:50])]
 
 
 def ratings(real) -> list[Any]:
-    return cut(
-        [
-            *real("ft/kto_en_demo.json", 8, lambda one: one.good),
-            *real("ft/kto_en_demo.json", 8, lambda one: not one.good),
-        ]
-    )
+    good = real("ft/kto_en_demo.json", 8, lambda one: one.good)
+    return [cut(one) for one in [*good, *real("ft/kto_en_demo.json", 8, lambda one: not one.good)]]
 
 
 @pytest.mark.parametrize("method", ["full", "lora"])

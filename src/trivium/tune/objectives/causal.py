@@ -16,6 +16,7 @@ from trivium.tune.encode import Encoded, encode_dialogues, encode_texts
 from trivium.tune.fast.llama import FastLlama, unsuited
 from trivium.tune.methods.base import Attached
 from trivium.tune.objectives.base import Batch, Prepared
+from trivium.tune.objectives.inputs import onto
 from trivium.tune.rows import Row, pack, share_beginnings
 
 
@@ -100,7 +101,7 @@ class Causal:
         rows = share_beginnings(rows, longest=self._longest) if self._shared else rows
         total, terms = 0.0, 0
         for batch in self.collate(rows):
-            loss, count = self.loss(batch)
+            loss, count = self.loss(onto(batch, self._attached.model))
             total, terms = total + float(loss), terms + count
         mean = total / max(terms, 1)
         return {"loss": mean, "perplexity": math.exp(min(mean, 700.0))}

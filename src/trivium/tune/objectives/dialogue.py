@@ -106,7 +106,8 @@ class PairsAsDialogues(Instruct):
 
     def scores(self, samples: Sequence[Any]) -> Mapping[str, float]:
         """See `Causal.scores`."""
-        return super().scores([as_dialogue(sample) for sample in samples])
+        scores: Mapping[str, float] = super().scores([as_dialogue(sample) for sample in samples])
+        return scores
 
     def outcome(self, samples: Sequence[Any], *, most: int | None = None) -> Outcome:
         """See `Instruct.outcome`."""

@@ -152,7 +152,9 @@ class Tag:
         space = self._longest - len(self._before) - len(self._behind)
         words = [token if _NO_BLANK_BEFORE.match(token) else f" {token}" for token in sample.tokens]
         pieces = self._tokenizer(words, add_special_tokens=False, verbose=False)["input_ids"]
-        parts, run, size = [], [], 0
+        parts: list[_Item] = []
+        run: list[tuple[int, tuple[int, ...]]] = []
+        size = 0
         for number, ids in enumerate(pieces):
             own = tuple(ids[:space])
             if run and size + len(own) > space:
