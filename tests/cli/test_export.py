@@ -62,10 +62,10 @@ def test_json_is_one_object(calls: list[Any], tmp_path: Path, capsys: pytest.Cap
 def test_what_is_missing_is_said(calls: list[Any], tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="--out PATH"):
         called("export", "runs/law", "--to", "gguf")
-    with pytest.raises(UsageError, match="is a folder.*--to gguf"):
+    with pytest.raises(UsageError, match=r"is a folder.*--to gguf"):
         called("export", str(tmp_path))
+    (tmp_path / "empty.txt").write_text("\n", "utf-8")
     with pytest.raises(UsageError, match="holds no text"):
-        (tmp_path / "empty.txt").write_text("\n", "utf-8")
         called("export", "r", "--to", "gguf", "--out", "o", "--texts", str(tmp_path / "empty.txt"))
     assert calls == []
 
@@ -78,8 +78,8 @@ def test_without_to_it_is_the_knowledge_bases_archive(monkeypatch: pytest.Monkey
 
 
 def test_help_has_an_example(capsys: pytest.CaptureFixture[str]) -> None:
+    app = typer.Typer()
+    commands.register(app)
     with pytest.raises(SystemExit):
-        app = typer.Typer()
-        commands.register(app)
         app(args=["export", "--help"], prog_name="trivium")
     assert "trivium export runs/law --to gguf" in " ".join(capsys.readouterr().out.split())

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from tests.tune.export.small_llama import write_llama
 from tests.tune.small import write_dialogues
 

@@ -11,7 +11,7 @@ from trivium.errors import UsageError
 
 pytest.importorskip("torch", reason="the extra 'tune' is not installed")
 
-from trivium.tune.export.card import card_text, licence_of, write_card  # noqa: E402
+from trivium.tune.export.card import card_text, licence_of, write_card
 
 
 def test_a_finished_run_gets_a_card_with_its_own_figures(finished: Path) -> None:

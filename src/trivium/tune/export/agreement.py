@@ -16,6 +16,7 @@ from trivium.tune.export.source import PROBES
 _TOP = 10  # likeliest tokens of llama.cpp that are compared at each place
 _PLACES = 8  # of a text
 _LONGEST = 256
+_FEWEST = 4
 _LEAST, _WORST = 0.8, 0.5  # share of agreeing tokens, mean difference: far from these, the file is wrong
 
 
@@ -61,6 +62,8 @@ def agreement(
             ours = torch.log_softmax(logits, -1)
             for end in sorted({max(1, len(ids) * part // _PLACES) for part in range(1, _PLACES + 1)}):
                 top = _next(engine, ids[:end], adapter is not None)
+                if not top:
+                    continue
                 greedy += int(ours[end - 1].argmax()) == top[0][0]
                 places += 1
                 differences += [abs(value - float(ours[end - 1, token])) for token, value in top]
@@ -76,6 +79,10 @@ def check(found: Agreement, what: str) -> Agreement:
     Raises:
         ModelError: the two differ by far more than rounding explains.
     """
+    if found.places < _FEWEST:
+        raise ModelError(
+            f"{what} could be compared at {found.places} places only.", "Give more or longer texts with --texts."
+        )
     if not found.same_tokens or found.greedy < _LEAST or not found.mean < _WORST:
         why = (
             "cuts texts into other tokens"
@@ -90,7 +97,7 @@ def check(found: Agreement, what: str) -> Agreement:
 
 
 def _next(engine: Engine, ids: Sequence[int], adapted: bool) -> list[tuple[int, float]]:
-    """Return the likeliest next tokens with their log-probabilities, best first."""
+    """Return the likeliest next tokens with their log-probabilities, best first; none where it does not show them."""
     body: dict[str, Any] = {
         "prompt": list(ids),
         "max_tokens": 1,
@@ -101,8 +108,6 @@ def _next(engine: Engine, ids: Sequence[int], adapted: bool) -> list[tuple[int, 
     if adapted:
         body["lora"] = [{"id": 0, "scale": 1.0}]
     said = engine.ask("/v1/completions", body)
-    try:
-        rows = said["choices"][0]["logprobs"]["content"][0]["top_logprobs"]
-        return [(int(row["id"]), float(row["logprob"])) for row in rows]
-    except (KeyError, IndexError) as error:
-        raise ModelError(f"llama.cpp gave no log-probabilities ({error}).") from error
+    shown = (said["choices"][0].get("logprobs") or {}).get("content")
+    # None where the likeliest token ends the text or is half a character: then llama.cpp shows nothing.
+    return [(int(row["id"]), float(row["logprob"])) for row in shown[0]["top_logprobs"]] if shown else []

@@ -7,14 +7,13 @@ file says. One that is not known is refused: a file with the wrong name would lo
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from trivium.errors import ModelError, UsageError
 
-_NORMAL, _UNKNOWN, _CONTROL, _USER, _UNUSED, _BYTE = 1, 2, 3, 4, 5, 6
+_NORMAL, _CONTROL, _USER, _UNUSED = 1, 3, 4, 5
 _CONTRACTIONS = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|"
 _REST = r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 _PATTERNS = {
@@ -57,14 +56,12 @@ def vocabulary(folder: Path, size: int) -> dict[str, Any]:
         raise _unknown(folder, f"its model is {model.get('type')}, not BPE")
     config = read_object(folder / "tokenizer_config.json")
     if model.get("byte_fallback"):
-        about = _sentencepiece(model)
-    else:
-        about = {"tokenizer.ggml.model": "gpt2", "tokenizer.ggml.pre": _pre(core.get("pre_tokenizer"), folder)}
-        about["tokenizer.ggml.merges"] = [_merge(one) for one in model["merges"]]
+        raise _unknown(folder, "it is SentencePiece's, whose scores its file does not hold")
+    about: dict[str, Any] = {"tokenizer.ggml.model": "gpt2"}
+    about["tokenizer.ggml.pre"] = _pre(core.get("pre_tokenizer"), folder)
+    about["tokenizer.ggml.merges"] = [one if isinstance(one, str) else " ".join(one) for one in model["merges"]]
     tokens, kinds = _tokens(core, model, size, folder)
     about["tokenizer.ggml.tokens"], about["tokenizer.ggml.token_type"] = tokens, kinds
-    if model.get("byte_fallback"):
-        about["tokenizer.ggml.scores"] = _scores(model, tokens)
     numbers = {token: number for number, token in enumerate(tokens)}
     for key in ("bos", "eos", "unk", "pad"):
         given = config.get(f"{key}_token")
@@ -78,15 +75,8 @@ def vocabulary(folder: Path, size: int) -> dict[str, Any]:
 
 def _tokens(core: Mapping[str, Any], model: Mapping[str, Any], size: int, folder: Path) -> tuple[list[str], list[int]]:
     found = {int(number): (token, _NORMAL) for token, number in model["vocab"].items()}
-    for number, (token, _) in found.items():
-        if model.get("byte_fallback") and re.fullmatch(r"<0x[0-9A-F]{2}>", token):
-            found[number] = (token, _BYTE)
-        elif token == model.get("unk_token"):
-            found[number] = (token, _UNKNOWN)
     for added in core.get("added_tokens") or ():
-        number = int(added["id"])
-        if found.get(number, ("", 0))[1] != _UNKNOWN:
-            found[number] = (added["content"], _CONTROL if added["special"] else _USER)
+        found[int(added["id"])] = (added["content"], _CONTROL if added["special"] else _USER)
     if found and max(found) >= size:
         raise UsageError(
             f"The tokenizer in {folder} has the token {max(found)}, and the model's vocabulary {size} tokens.",
@@ -94,20 +84,6 @@ def _tokens(core: Mapping[str, Any], model: Mapping[str, Any], size: int, folder
         )
     rows = [found.get(number, (f"[PAD{number}]", _UNUSED)) for number in range(size)]
     return [token for token, _ in rows], [kind for _, kind in rows]
-
-
-def _sentencepiece(model: Mapping[str, Any]) -> dict[str, Any]:
-    return {"tokenizer.ggml.model": "llama", "tokenizer.ggml.pre": "default", "tokenizer.ggml.add_space_prefix": True}
-
-
-def _scores(model: Mapping[str, Any], tokens: Sequence[str]) -> list[float]:
-    """SentencePiece merges what scores highest first: the order of the merges, as numbers."""
-    rank = {_merge(one).replace(" ", ""): number for number, one in enumerate(model["merges"])}
-    return [-float(rank[token]) if token in rank else -1e9 if len(token) == 1 else 0.0 for token in tokens]
-
-
-def _merge(one: Any) -> str:
-    return one if isinstance(one, str) else " ".join(one)
 
 
 def _pre(pre: Any, folder: Path) -> str:
