@@ -20,7 +20,8 @@ transformers = pytest.importorskip("transformers", reason="the extra 'tune' is n
 from trivium.tune.bases import open_base  # noqa: E402
 from trivium.tune.export import distil as room  # noqa: E402
 from trivium.tune.export import quantise  # noqa: E402
-from trivium.tune.export.distil import Distil, How, answered, distil, shrunk  # noqa: E402
+from trivium.tune.export.distil import Distil, How, distil  # noqa: E402
+from trivium.tune.export.student import answered, shrunk  # noqa: E402
 from trivium.tune.run import Plan  # noqa: E402
 
 
