@@ -156,6 +156,7 @@ def test_the_sequence_level_learns_what_the_teacher_says(llama: Path, dialogues:
         (How(level="both"), "no level"),  # type: ignore[arg-type]
         (How(weight=1.5), "weight of 1.5"),
         (How(layers=9), "9 layers"),
+        (How(method="houlsby"), "cannot be merged"),
     ],
 )
 def test_what_cannot_be_is_refused(llama: Path, dialogues: Path, tmp_path: Path, how: How, problem: str) -> None:

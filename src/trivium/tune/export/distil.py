@@ -17,7 +17,7 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
-from trivium.errors import UsageError
+from trivium.errors import UnknownName, UsageError
 from trivium.index.durable import write_whole
 from trivium.models.disk import staged
 from trivium.models.gguf_convert import quiet_transformers
@@ -27,7 +27,7 @@ from trivium.tune.export.quantise import megabytes, speed
 from trivium.tune.export.source import PROBES, find_source, free_place, open_source
 from trivium.tune.export.student import answered, open_whole, shrunk
 from trivium.tune.loop import Progress, Settings, train
-from trivium.tune.methods import attach
+from trivium.tune.methods import METHODS, attach
 from trivium.tune.methods.architecture import take_apart
 from trivium.tune.methods.base import Attached
 from trivium.tune.objectives import Options, labels_of, objective_for, task_for
@@ -205,6 +205,8 @@ def distil(
     torch.manual_seed(settings.seed)
     task = task_for(kind, plan.task or None)
     labels = labels_of(parts.train.samples)
+    if kind == "labelled" and not labels:
+        raise UsageError("These samples have values, not labels.", "Distil a classifier, or tune the smaller model.")
     above = _teacher(teacher, task, labels)
     below = _student(above, how, task)
     _fit(above, below, task, how)
@@ -250,6 +252,12 @@ def table(made: Distilled) -> str:
 
 
 def _see(how: How) -> None:
+    if how.method not in METHODS:
+        raise UnknownName("method", how.method, METHODS)
+    if not METHODS[how.method].mergeable:
+        raise UsageError(
+            f"{METHODS[how.method].title} cannot be merged, and a student is a whole model.", "Take full or lora."
+        )
     if how.level not in LEVELS:
         raise UsageError(f"There is no level {how.level!r} of distillation.", f"Choose {' or '.join(LEVELS)}.")
     if not 0 <= how.weight <= 1 or how.temperature <= 0:
@@ -337,6 +345,4 @@ class _Bare:
     settings: Mapping[str, Any] = {}
 
     def __init__(self, model: Any) -> None:
-        from trivium.tune.methods import METHODS
-
         self.model, self.method = model, METHODS["full"]

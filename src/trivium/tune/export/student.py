@@ -1,4 +1,4 @@
-"""Teachers and students: a classifier with its own labels, a model of some of another's layers, answers to learn from."""
+"""Teachers and students: a classifier with its own labels, some of a model's layers, answers to learn from."""
 
 from __future__ import annotations
 
