@@ -87,8 +87,8 @@ def test_labels_come_back_with_a_classifiers_adapter(tmp_path: Path) -> None:
     )
     transformers.BertModel(config).save_pretrained(tmp_path / "bert")
     vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *(f"w{number}" for number in range(50))]
-    (tmp_path / "vocab.txt").write_text("\n".join(vocabulary), "utf-8")
-    transformers.BertTokenizer(str(tmp_path / "vocab.txt")).save_pretrained(tmp_path / "bert")
+    numbers = {token: number for number, token in enumerate(vocabulary)}
+    transformers.BertTokenizer(vocab=numbers).save_pretrained(tmp_path / "bert")
     base = open_base(tmp_path / "bert", "classify", labels=("bad", "fair", "good"))
     attach(base.model, "bitfit", task="classify").save(tmp_path / "adapter")
     made = merge(find_source(tmp_path / "adapter", base=str(tmp_path / "bert")), tmp_path / "whole", texts=["w1 w2"])

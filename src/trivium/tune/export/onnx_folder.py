@@ -21,6 +21,7 @@ from trivium.tune.export.merge import outputs
 from trivium.tune.export.source import PROBES
 
 _CLOSE = 0.95  # cosine of a text's two vectors: int8 of a sound graph gives 0.99 and more
+_LONGEST = 256  # tokens of a text that are compared
 _AGREE = 0.8  # share of texts with one label in both
 
 
@@ -44,8 +45,9 @@ def write_onnx(folder: Path, out: Path, task: str, *, texts: Sequence[str] = PRO
         ModelError: the architecture has no graph, or it does not give what the model gives.
     """
     head: Head = "embedding" if task == "embed" else "classification"
-    ours = _session_outputs(folder, head, texts)
-    theirs = outputs(*_opened(folder, head), texts)
+    longest = min(read_config(folder).max_tokens, _LONGEST)
+    ours = _session_outputs(folder, head, texts, longest)
+    theirs = outputs(*_opened(folder, head), texts, longest=longest)
     if head == "embedding":
         pooling = read_config(folder).pooling
         vectors = np.stack([_pooled(one[0].numpy(), pooling) for one in theirs])
@@ -73,9 +75,8 @@ def write_onnx(folder: Path, out: Path, task: str, *, texts: Sequence[str] = PRO
     return checks
 
 
-def _session_outputs(folder: Path, head: Head, texts: Sequence[str]) -> Floats:
-    config = read_config(folder)
-    tokenizer = EncoderTokenizer(folder, min(config.max_tokens, 256), lower_case=config.lower_case)
+def _session_outputs(folder: Path, head: Head, texts: Sequence[str], longest: int) -> Floats:
+    tokenizer = EncoderTokenizer(folder, longest, lower_case=read_config(folder).lower_case)
     session = EncoderSession(folder, head=head, precision="int8", threads=1)
     ids, _ = tokenizer.encode(texts)
     return session.run(ids, [[0] * len(row) for row in ids])
