@@ -19,12 +19,23 @@ def test_a_finished_run_gets_a_card_with_its_own_figures(finished: Path) -> None
     report = json.loads((finished / "report.json").read_text("utf-8"))
     assert (finished / "adapter" / "README.md").is_file()
     assert f"| Trained parameters | {report['parameters']:,} |" in text
-    assert f"| Test loss | {report['test']['loss']:.4f} |" in text
+    for name, score in report["test"].items():
+        assert f"| {name} | {score['mean']:.4f}" in text
     assert "| Training set | dialogues.json |" in text
     assert "LoRA (Hu et al. 2021, arXiv:2106.09685)" in text
     assert "not stated: see the base model's publisher" in text
     assert "trivium export RUN --to gguf" in text
     assert text.startswith("---\nbase_model: ")
+
+
+def test_scores_stand_beside_those_of_the_base(finished: Path) -> None:
+    record = json.loads((finished / "run.json").read_text("utf-8"))
+    report = json.loads((finished / "report.json").read_text("utf-8"))
+    report["test"] = {"f1": {"mean": 0.5, "low": 0.4, "high": 0.6}}
+    report["against"] = {"base": {"f1": {"mean": 0.25, "low": 0.125, "high": 0.375}}}
+    text = card_text(record, report, {}, name="law")
+    assert "| test | tuned | base |\n|---|---|---|\n" in text
+    assert "| f1 | 0.5000 [0.4000, 0.6000] | 0.2500 [0.1250, 0.3750] |" in text
 
 
 def test_a_run_without_an_end_gets_none(tmp_path: Path) -> None:

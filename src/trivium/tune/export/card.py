@@ -127,22 +127,30 @@ def _training(plan: Mapping[str, Any], report: Mapping[str, Any], record: Mappin
 
 
 def _scores(report: Mapping[str, Any]) -> list[str]:
-    best = report.get("best") or {}
-    rows = {}
+    best, test, against = report.get("best") or {}, report.get("test") or {}, report.get("against") or {}
+    lines = ["## Scores", ""]
     if best.get("score") is not None:
-        rows[f"Validation {best['measure']}"] = f"{best['score']:.4f} (step {best['step']})"
-    for name, value in (report.get("test") or {}).items():
-        rows[f"Test {name}"] = _score(value)
-    if not rows:
-        return ["## Scores", "", "There was no validation and no test part: nothing was measured.", ""]
-    return _table("Scores", rows)
+        lines += [f"Validation {best['measure']} {best['score']:.4f}, at step {best['step']}.", ""]
+    if test:
+        lines += [f"| test | tuned |{''.join(f' {name} |' for name in against)}", "|---" * (2 + len(against)) + "|"]
+        for name, value in test.items():
+            others = "".join(f" {_score(scores.get(name))} |" for scores in against.values())
+            lines.append(f"| {name} | {_score(value)} |{others}")
+        lines.append("")
+    if report.get("verdict"):
+        lines += [_cell(_flat(report["verdict"])), ""]
+    if len(lines) == 2:
+        lines += ["There was no validation and no test part: nothing was measured.", ""]
+    return lines
 
 
 def _score(value: Any) -> str:
-    """One number, or a table's row: value, interval, base, baseline, as the report has them."""
-    if isinstance(value, int | float):
-        return f"{value:.4f}"
-    return _flat(value)
+    """A score with its interval, where the report has one."""
+    if isinstance(value, Mapping) and value.get("mean") is not None:
+        between = [value.get("low"), value.get("high")]
+        shown = "" if None in between else f" [{between[0]:.4f}, {between[1]:.4f}]"
+        return f"{value['mean']:.4f}{shown}"
+    return f"{value:.4f}" if isinstance(value, int | float) else "-"
 
 
 def _usage(task: str, mergeable: bool) -> list[str]:

@@ -8,6 +8,7 @@ memory, not time.
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,7 +66,9 @@ def int8(model: Any) -> Any:
         weight = module.weight.detach().float()
         scale = weight.abs().amax(1).clamp_min(1e-12).double() / 127
         zero = torch.zeros_like(scale, dtype=torch.int64)
-        held = torch.quantize_per_channel(weight, scale, zero, 0, torch.qint8)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # that torch will move these layers elsewhere
+            held = torch.quantize_per_channel(weight, scale, zero, 0, torch.qint8)
         layer = quantised.Linear(module.in_features, module.out_features, bias_=module.bias is not None)
         layer.set_weight_bias(held, None if module.bias is None else module.bias.detach().float())
         parent, _, child = name.rpartition(".")
@@ -160,8 +163,9 @@ def megabytes(model: Any) -> float:
             state = getattr(tensor, "quant_state", None)
             total += sum(part.numel() * part.element_size() for part in _parts(state))
     for module in model.modules():
-        if hasattr(module, "_packed_params"):  # torch's int8 layers
-            weight, bias = module._packed_params._weight_bias()
+        packed = getattr(module, "_packed_params", None)
+        if isinstance(packed, nn.Module):  # torch's int8 layers
+            weight, bias = packed._weight_bias()
             total += weight.numel() + 12 * len(weight) + (0 if bias is None else bias.numel() * 4)
     return total / _LARGE
 
