@@ -73,6 +73,11 @@ class EncoderTokenizer:
         whole = [next(fresh).ids if ids is None else [*first, *ids, *last] for ids in kept]
         return whole, sum(bool(row.overflowing) for row in rows)
 
+    def inner(self, ids: Sequence[int]) -> slice:
+        """Return where a text's own tokens stand among its ids, without the special ones around them."""
+        first, last = self._frame
+        return slice(len(first), len(ids) - len(last))
+
     @cached_property
     def _frame(self) -> tuple[list[int], list[int]]:
         """The special tokens before and after a text."""

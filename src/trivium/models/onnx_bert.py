@@ -5,7 +5,8 @@ Devlin et al. 2018 (arXiv:1810.04805), Liu et al. 2019 (RoBERTa, arXiv:1907.1169
 
 The graph takes `input_ids` of shape (batch, length), int64, **without padding**: all texts of a batch have
 the same length, so that neither attention nor pooling needs a mask. A classification head also takes
-`token_type_ids`. The output is `vectors` (batch, hidden), of norm 1, or `logits` (batch, labels).
+`token_type_ids`. The output is `vectors` (batch, hidden), of norm 1, or `logits` (batch, labels); for the tokens of one
+text, `vectors` (length, hidden).
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from trivium.models.encoder_config import EncoderConfig, read_config
 from trivium.models.onnx_graph import Graph, Linear, Precision, Value
 from trivium.models.weights import Floats, Weights
 
-Head = Literal["embedding", "classification"]
+Head = Literal["embedding", "classification", "tokens"]
 
 BUILDER = 2
 """Raise it when the graph changes: graphs in the cache are of one builder."""
@@ -30,7 +31,8 @@ def build(folder: Path, *, head: Head = "embedding", precision: Precision = "int
     """Return the `onnx.ModelProto` of a model folder.
 
     Args:
-        head: pooled unit vectors, or the scores of a sequence classifier (a cross-encoder).
+        head: pooled unit vectors, the scores of a sequence classifier (a cross-encoder), or a unit vector for each
+            token of one text.
         precision: `int8` stores the matrices as int8 per output channel and quantises activations as it runs.
         weight_bits: 7 for processors whose int8 multiply saturates at 16 bits (x86 without VNNI).
 
@@ -42,7 +44,7 @@ def build(folder: Path, *, head: Head = "embedding", precision: Precision = "int
     graph = Graph(precision, weight_bits)
     _Encoder(graph, Weights(folder), config).write(head)
     inputs = ["input_ids", "token_type_ids"] if head == "classification" and config.token_types > 1 else ["input_ids"]
-    return graph.model(inputs, "vectors" if head == "embedding" else "logits")
+    return graph.model(inputs, "logits" if head == "classification" else "vectors")
 
 
 class _Encoder:
@@ -66,6 +68,9 @@ class _Encoder:
             hidden = self._layer(hidden, layer)
         if head == "classification":
             self._classify(hidden.name)
+        elif head == "tokens":
+            states = self.g.op("Squeeze", [hidden.name, self.g.numbers(0)])  # (S, H)
+            self.g.op("LpNormalization", [states], output="vectors", axis=-1, p=2)
         else:
             self.g.op("LpNormalization", [self._pool(hidden.name)], output="vectors", axis=-1, p=2)
 

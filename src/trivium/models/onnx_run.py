@@ -38,7 +38,7 @@ class EncoderSession:
 
     Args:
         folder: config.json, model.safetensors, tokenizer.json.
-        head: pooled unit vectors, or a classifier's scores.
+        head: pooled unit vectors, a classifier's scores, or a unit vector for each token (see `states`).
         threads: batches run at once; None takes the cores that this process may use, at most 16.
         batch_tokens: the most tokens in one batch of texts of equal length; 1 runs each text by itself.
 
@@ -88,6 +88,12 @@ class EncoderSession:
         else:
             list(self._pool.map(one, batches))
         return result
+
+    def states(self, ids: Sequence[Sequence[int]]) -> list[Floats]:
+        """Return the unit vectors of each text's tokens, (tokens, width), of a graph with the head `tokens`."""
+        if self._process != os.getpid():
+            self._start_pool()
+        return list(self._pool.map(lambda row: self._output({"input_ids": np.array([row], np.int64)}), ids))
 
     def _start_pool(self) -> None:
         self._process = os.getpid()

@@ -20,6 +20,8 @@ from trivium.models.onnx_run import EncoderSession
 
 log = logging.getLogger("trivium.models")
 
+LATE = "late"
+
 
 class OnnxReranker:
     """A BERT-family sequence classifier with one or two labels in ONNX Runtime. Safe to call from several threads.
@@ -79,8 +81,9 @@ def open_reranker(spec: str | None = None) -> Reranker | None:
     """Return the reranker that `spec` names.
 
     Args:
-        spec: None for the embedded default, of which there is none yet: then the result is None; a model's
-            folder; a hub id fetched with `trivium pull`; or `https://host/v1#model` for a `/v1/rerank` endpoint.
+        spec: None for the embedded default, of which there is none yet: then the result is None; `late` for late
+            interaction by the embedded sentence encoder, `late:FOLDER` by another; a cross-encoder's folder; a hub id
+            fetched with `trivium pull`; or `https://host/v1#model` for a `/v1/rerank` endpoint.
 
     Raises:
         ModelNotFound: it is not here.
@@ -89,9 +92,16 @@ def open_reranker(spec: str | None = None) -> Reranker | None:
         return None
     if spec.startswith(("http://", "https://")):
         return _remote(spec)
+    from trivium.models.pull import ensure
+
+    if spec == LATE or spec.startswith(f"{LATE}:"):
+        from trivium.models.embed import DEFAULT_EMBEDDER
+        from trivium.models.late import LateReranker
+
+        named = spec.removeprefix(LATE).removeprefix(":")
+        return LateReranker(Path(named).expanduser() if named else ensure(DEFAULT_EMBEDDER))
     if Path(spec).expanduser().is_dir():
         return OnnxReranker(Path(spec).expanduser())
-    from trivium.models.pull import ensure
 
     return OnnxReranker(ensure(spec))
 

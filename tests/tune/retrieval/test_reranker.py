@@ -1,3 +1,4 @@
+# ruff: noqa: E402
 """The cross-encoder's objective: the losses by hand, learning on a toy task, and the way back into the pipeline."""
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ def home(tmp_path, monkeypatch) -> None:
 def base_folder(folder: Path) -> Path:
     write_encoder(folder, max_length=24)
     config = json.loads((folder / "config.json").read_text())
-    write_json(folder / "config.json", {**config, "intermediate_size": UNITS, "architectures": ["BertModel"]})
+    more = {"intermediate_size": UNITS, "hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+    write_json(folder / "config.json", {**config, **more, "architectures": ["BertModel"]})
     write_json(folder / "tokenizer_config.json", {"tokenizer_class": "PreTrainedTokenizerFast", "pad_token": "[PAD]"})
     return folder
 
