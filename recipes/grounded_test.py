@@ -86,18 +86,21 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
-    parser.add_argument("--adapter", type=Path)
+    parser.add_argument("--adapter", type=Path, help="a GGUF adapter. Default: the one that ships")
     parser.add_argument("--part", default="validation", choices=("validation", "test", "train"))
-    parser.add_argument("--limit", type=int, default=200, help="answerable questions, and as many unanswerable ones")
+    parser.add_argument("--limit", type=int, default=200, help="answerable questions")
+    parser.add_argument("--unanswerable", type=int, default=50, help="unanswerable questions")
     parser.add_argument("--only", choices=("gold", "whole"))
     parser.add_argument("--tuned-only", action="store_true")
     parser.add_argument("--doubts", type=Path, help="write each question's probability of refusal here")
     arguments = parser.parse_args()
     examples, documents = load(arguments.data, arguments.part)
     chosen = drawn([one for one in examples if not one.unanswerable], arguments.limit)
-    chosen += drawn([one for one in examples if one.unanswerable], arguments.limit)
+    chosen += drawn([one for one in examples if one.unanswerable], arguments.unanswerable)
     passages = {document.source: Hit(passage_of(document), 1.0, ("gold",)) for document in documents}
-    models = {"tuned": open_chat(f"+grounded={arguments.adapter}" if arguments.adapter else None)}
+    models = {
+        "tuned": open_chat(f"+grounded={arguments.adapter}" if arguments.adapter else "smollm2-135m-instruct-grounded")
+    }
     if not arguments.tuned_only:
         models["untuned"] = open_chat("smollm2-135m-instruct")
     results = {}

@@ -181,7 +181,7 @@ def main() -> None:
         f"{prepared.samples} questions, {prepared.tokens} tokens, prior {prior}, {dtype}\n{prepared.preview}",
         flush=True,
     )
-    settings = Settings(batch=8, rate=arguments.rate, schedule="cosine", seconds=arguments.minutes * 60, every=10_000)
+    settings = Settings(batch=8, rate=arguments.rate, schedule="cosine", seconds=arguments.minutes * 60, every=25)
     start = time.process_time()
     result = train(
         attached, objective, prepared, settings, arguments.out, dtype=dtype, resume=arguments.resume, on_progress=tell

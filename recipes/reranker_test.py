@@ -4,7 +4,8 @@
 default, looks once at another fifth, and at collections of other fields: Cranfield (aerodynamics), SciFact (medicine),
 FiQA (finance) and HotpotQA (two passages a question).
 
-    python recipes/reranker_test.py --adapter src/trivium/data/adapters/reranker --out runs/reranker
+    python recipes/reranker_test.py --late
+    python recipes/reranker_test.py --adapter runs/reranker/adapter
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from grounded import load
 import trivium
 from trivium.evaluate.statistics import interval
 from trivium.models.adapters import merged, settings
+from trivium.models.base import Reranker
+from trivium.models.late import PRIOR, LateReranker
 from trivium.models.pull import ensure
 from trivium.models.rerank import OnnxReranker
 from trivium.retrieve.search import search
@@ -92,7 +95,7 @@ def ndcg(row: dict[str, Any], scores: Sequence[float], k: int = 10) -> float:
     return float(gained / sum(1 / np.log2(rank + 2) for rank in range(min(k, row["wanted"]))))
 
 
-def judged(rows: Sequence[dict[str, Any]], reranker: OnnxReranker, depth: int) -> tuple[list[list[float]], float]:
+def judged(rows: Sequence[dict[str, Any]], reranker: Reranker, depth: int) -> tuple[list[list[float]], float]:
     """Return the reranker's scores of the first `depth` hits of each question, and the milliseconds of a question."""
     start = time.perf_counter()
     found = [reranker.rerank(row["question"], row["passages"][:depth]).tolist() for row in rows]
@@ -112,6 +115,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--out", type=Path, default=Path("runs/reranker"))
     parser.add_argument("--adapter", type=Path, default=Path("runs/reranker/adapter"))
+    parser.add_argument("--late", action="store_true", help="late interaction of the untuned encoder instead")
     parser.add_argument("--part", choices=("validation", "test"), default="test")
     parser.add_argument("--sets", nargs="*", choices=FILES, default=list(FILES))
     parser.add_argument("--questions", type=int, default=300, help="of each set, at most")
@@ -123,8 +127,9 @@ def main() -> None:
     sets = {name: candidates(arguments.data, name, arguments.questions, arguments.out) for name in names}
     if arguments.candidates_only:
         return
-    reranker = OnnxReranker(merged(ensure("all-minilm-l6-v2"), arguments.adapter))
-    prior = float(settings(arguments.adapter)["prior"])
+    base = ensure("all-minilm-l6-v2")
+    reranker = LateReranker(base) if arguments.late else OnnxReranker(merged(base, arguments.adapter))
+    prior = PRIOR if arguments.late else float(settings(arguments.adapter)["prior"])
     figures: dict[str, Any] = {}
     for name, rows in sets.items():
         found, spent = judged(rows, reranker, arguments.depth)

@@ -231,7 +231,7 @@ def _teacher(spec: str, base: KnowledgeBase, examples: list[Example]) -> Teacher
     if not spec:
         return None
     if spec == "chat":
-        chat = base.chat
+        chat: Any = base.chat
         if not hasattr(chat, "score"):
             raise UsageError(
                 f"{chat.name} does not say how likely an answer is.",

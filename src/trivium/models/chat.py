@@ -2,7 +2,8 @@
 
 | spec | model |
 |---|---|
-| None | the embedded one, SmolLM2-135M-Instruct, fetched at first use, with the adapters that ship with Trivium |
+| None | the embedded one, SmolLM2-135M-Instruct, fetched at first use |
+| `smollm2-135m-instruct-grounded` | the same with the adapter of that name that ships with Trivium |
 | `smollm2-135m-instruct` | a model that `trivium pull` knows, by name |
 | `model.gguf` | a GGUF file, in llama.cpp |
 | `folder/` | a Transformers folder (extra `tune`) |
@@ -64,6 +65,9 @@ def open_chat(
         if not model:
             raise UsageError(f"The endpoint {base} is named without a model.", f"Write it as {base.rstrip('#')}#MODEL.")
         return RemoteChat(url, model, context=context, parallel=max(parallel, 4), adapters=adapters)
+    for name, shipped in shipped_adapters().items():
+        if base.lower() == f"{EMBEDDED}-{name}":
+            base, adapters = EMBEDDED, {name: shipped, **adapters}
     wanted = base.removeprefix(_TRANSFORMERS)
     path, pulled = _local(wanted)
     if path.is_dir() or wanted != base:
@@ -74,8 +78,6 @@ def open_chat(
 
     # a file that the user names is used as it is
     file = _fast(path) if pulled else path
-    if not base:
-        adapters = {**shipped_adapters(), **adapters}
     return LlamaChat(file, context=context, parallel=parallel, adapters=adapters, prefix_cache=prefix_cache)
 
 
@@ -110,7 +112,8 @@ def _local(base: str) -> tuple[Path, bool]:
     chats = [model.name for model in catalogue().values() if model.role == "chat"]
     name = base.lower() or EMBEDDED
     if name not in chats:
-        raise UnknownName("chat model", base, [*chats, "MODEL.gguf", "FOLDER", "http://HOST/v1#MODEL"])
+        adapted = [f"{EMBEDDED}-{adapter}" for adapter in shipped_adapters()]
+        raise UnknownName("chat model", base, [*chats, *adapted, "MODEL.gguf", "FOLDER", "http://HOST/v1#MODEL"])
     return ensure(name), True
 
 

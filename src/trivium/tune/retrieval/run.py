@@ -23,7 +23,8 @@ from trivium.tasks.split import split
 from trivium.tasks.training.values import Retrieval
 from trivium.tune.bases import Base, open_base
 from trivium.tune.loop import Progress, Settings, Trained, train
-from trivium.tune.methods import Attached, attach
+from trivium.tune.methods import attach
+from trivium.tune.methods.base import Attached
 from trivium.tune.objectives.base import Objective
 from trivium.tune.precision import compute_dtype
 from trivium.tune.retrieval import embedder as embedding
