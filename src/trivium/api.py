@@ -198,18 +198,26 @@ def open(
 
     Args:
         uri: the folder.
-        embedder: a model, or the spec of one (see `trivium.models.embed.open_embedder`); None is the embedded one.
+        embedder: a model, or the spec of one (see `trivium.models.embed.open_embedder`); None is the knowledge base's
+            own, where it has one, else the embedded one.
         chat: a model, or the spec of one (see `trivium.models.chat.open_chat`); None is the embedded one.
-        reranker: a model, or the spec of one (see `trivium.models.rerank.open_reranker`).
+        reranker: a model, or the spec of one (see `trivium.models.rerank.open_reranker`); None is the knowledge
+            base's own, where it has one.
         create: whether to make a knowledge base where there is none.
 
     Raises:
         StoreNotFound, StoreVersion, StoreFull, ModelNotFound: see their names.
     """
-    models = Models(embedder, chat, reranker)
+    root = folder(uri)  # may hold models of its own, which tuning has put there
+    models = Models(embedder or _own(root, "embedder"), chat, reranker or _own(root, "reranker"))
     base = KnowledgeBase.open(uri, models.embedder, create=create)
     base._models = models
     return base
+
+
+def _own(root: Path, role: str) -> str | None:
+    place = root / role
+    return str(place) if (place / "config.json").is_file() else None
 
 
 def ask(
