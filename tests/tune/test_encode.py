@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from tests.tune.small import write_model
+
 from trivium.errors import UsageError
 from trivium.tasks.training.values import Dialogue, Text, Turn
 

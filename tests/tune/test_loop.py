@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from tests.tune.small import write_dialogues, write_model
+
 from trivium.errors import ModelError, StoreFull, TrainingFailed
 
 torch = pytest.importorskip("torch", reason="the extra 'tune' is not installed")
@@ -120,7 +120,7 @@ def test_a_diverged_run_says_what_to_lower(folder: Path, tmp_path: Path, monkeyp
         return loss * (float("nan") if calls[0] > 15 else 1.0), terms
 
     monkeypatch.setattr(Causal, "loss", broken)
-    with pytest.raises(TrainingFailed, match="diverged.*--rate"):
+    with pytest.raises(TrainingFailed, match=r"diverged.*--rate"):
         run(folder, tmp_path)
     from trivium.tune.loop import last_whole
 
@@ -192,5 +192,3 @@ def test_batches_of_an_epoch_hold_every_row_once_and_rows_of_like_length() -> No
 
 def _spread(values: Sequence[int]) -> int:
     return max(values) - min(values)
-
-

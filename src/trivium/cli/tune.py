@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from trivium.cli import tune_retrieval
+from trivium.cli import tune_export, tune_retrieval
 from trivium.cli.options import Debug, Json
 from trivium.cli.progress import training as watched
 from trivium.cli.screen import Screen
@@ -54,6 +54,7 @@ def register(app: typer.Typer) -> None:
     group.command("reranker", epilog="Example: trivium tune reranker questions.jsonl --kb handbook")(
         tune_retrieval.tune_reranker
     )
+    tune_export.register(group)
     app.add_typer(group, name="tune")
     app.command("runs", epilog="Example: trivium runs runs/tune-a runs/tune-b")(runs)
 

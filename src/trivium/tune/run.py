@@ -159,6 +159,8 @@ def tune(
         if record.complete:
             found: Mapping[str, Any] = json.loads((folder / REPORT).read_text("utf-8"))
             return found
+        from trivium.tune.export.card import write_card
+
         lesson = _lesson(plan, parts)
         if before is not None:
             before(_before(plan, parts, lesson))
@@ -166,6 +168,7 @@ def tune(
         done = report["stopped"] != "asked"
         if done:
             write_whole(folder / REPORT, json.dumps(report, indent=1) + "\n")
+            write_card(folder)
         records.end(folder, record, asked=report["steps"], seconds=report["seconds"], complete=done)
         return report
 

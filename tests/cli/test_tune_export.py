@@ -1,4 +1,4 @@
-"""`trivium export RUN --to FORM`: one result, and each error with its cure."""
+"""`trivium tune export RUN --to FORM`: one result, and each error with its cure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import typer
 
-from trivium.cli import export as commands
+from trivium.cli import tune_export as commands
 from trivium.cli.screen import Screen
 from trivium.errors import UsageError
 from trivium.tune.export import targets
@@ -60,21 +60,10 @@ def test_json_is_one_object(calls: list[Any], tmp_path: Path, capsys: pytest.Cap
 
 
 def test_what_is_missing_is_said(calls: list[Any], tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="--out PATH"):
-        called("export", "runs/law", "--to", "gguf")
-    with pytest.raises(UsageError, match=r"is a folder.*--to gguf"):
-        called("export", str(tmp_path))
     (tmp_path / "empty.txt").write_text("\n", "utf-8")
     with pytest.raises(UsageError, match="holds no text"):
         called("export", "r", "--to", "gguf", "--out", "o", "--texts", str(tmp_path / "empty.txt"))
     assert calls == []
-
-
-def test_without_to_it_is_the_knowledge_bases_archive(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    seen: list[Any] = []
-    monkeypatch.setattr(commands.documents, "export", lambda *given: seen.append(given[1:3]) or 0)
-    assert called("export", str(tmp_path / "handbook.tar"), "--kb", "handbook") == 0
-    assert seen == [(tmp_path / "handbook.tar", "handbook")]
 
 
 def test_help_has_an_example(capsys: pytest.CaptureFixture[str]) -> None:
@@ -82,4 +71,4 @@ def test_help_has_an_example(capsys: pytest.CaptureFixture[str]) -> None:
     commands.register(app)
     with pytest.raises(SystemExit):
         app(args=["export", "--help"], prog_name="trivium")
-    assert "trivium export runs/law --to gguf" in " ".join(capsys.readouterr().out.split())
+    assert "trivium tune export runs/law --to gguf" in " ".join(capsys.readouterr().out.split())

@@ -1,7 +1,4 @@
-"""`trivium export RUN --to FORM`, `trivium quantise` and `trivium tune distil`: a tuned model leaves the tuning room.
-
-Without `--to`, `trivium export FILE` writes a knowledge base to one file, as `documents.export` does.
-"""
+"""`trivium tune export`, `quantise` and `distil`: a tuned model leaves the tuning room."""
 
 from __future__ import annotations
 
@@ -10,37 +7,30 @@ from typing import Annotated, Any
 
 import typer
 
-from trivium.cli import documents
-from trivium.cli.options import Debug, Json, Kb
+from trivium.cli.options import Debug, Json
 from trivium.cli.progress import training as watched
 from trivium.cli.screen import Screen
 from trivium.errors import UsageError
 
 Texts = Annotated[
     Path | None,
-    typer.Option(
-        "--texts", metavar="FILE", help="Texts, one a line, to compare on. Default: five of our own."
-    ),
+    typer.Option("--texts", metavar="FILE", help="Texts, one a line, to compare on. Default: five of our own."),
 ]
 Seed = Annotated[int, typer.Option("--seed", metavar="N", help="Another seed, another order.")]
 
 
-def register(app: typer.Typer) -> None:
-    """Put this file's commands on the command line. `export` takes the place of the knowledge base's own."""
-    app.command("export", epilog="Example: trivium export runs/law --to gguf --out law.gguf")(export)
-    app.command("quantise", epilog="Example: trivium quantise law/ --to int8 --to nf4")(quantise)
+def register(group: typer.Typer) -> None:
+    """Put this file's commands into the group `tune`."""
+    group.command("export", epilog="Example: trivium tune export runs/law --to gguf --out law.gguf")(export)
+    group.command("quantise", epilog="Example: trivium tune quantise law/ --to int8 --to nf4")(quantise)
+    group.command("distil", epilog="Example: trivium tune distil train.jsonl --teacher runs/law")(distil)
 
 
 def export(
     ctx: typer.Context,
-    place: Annotated[
-        Path,
-        typer.Argument(
-            metavar="RUN|FILE", help="With --to: a run, an adapter or a model folder. Without: the archive to write."
-        ),
-    ],
-    to: Annotated[str, typer.Option("--to", metavar="FORM", help="gguf, gguf-adapter, merged, onnx or peft.")] = "",
-    out: Annotated[Path | None, typer.Option("--out", metavar="PATH", help="The file or folder to write.")] = None,
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run, an adapter or a model folder.")],
+    to: Annotated[str, typer.Option("--to", metavar="FORM", help="gguf, gguf-adapter, merged, onnx or peft.")],
+    out: Annotated[Path, typer.Option("--out", metavar="PATH", help="The file or folder to write.")],
     base: Annotated[
         str, typer.Option("--base", metavar="MODEL", help="What the adapter was tuned from, where no run says so.")
     ] = "",
@@ -51,27 +41,16 @@ def export(
         Path | None, typer.Option("--like", metavar="FILE", help="A GGUF file with the model's vocabulary.")
     ] = None,
     texts: Texts = None,
-    kb: Kb = "",
     json: Json = False,
     debug: Debug = False,
 ) -> int:
-    """Write a tuned model in another form, compared with what was tuned; or a knowledge base to one file."""
+    """Write a tuned model in another form, and compare that with what was tuned."""
     screen: Screen = ctx.obj
-    if not to:
-        if place.is_dir():
-            raise UsageError(
-                f"{place} is a folder.",
-                f"A tuned model: trivium export {place} --to gguf --out model.gguf. A knowledge base is written to a "
-                "file: trivium export handbook.trivium.tar",
-            )
-        return documents.export(ctx, place, kb, json, debug)
-    if out is None:
-        raise UsageError("It is not said where to write to.", f"Name it: trivium export {place} --to {to} --out PATH")
     from trivium.tune.export.targets import Options
     from trivium.tune.export.targets import export as write
 
     given = Options(base, precision, like, _lines(texts))
-    made = write(place, to, out, given)
+    made = write(run, to, out, given)
     if screen.as_json:
         screen.emit({"form": made.form, "path": str(made.path), "bytes": made.bytes, "checks": dict(made.checks)})
         return 0
@@ -131,9 +110,7 @@ def distil(
     ] = "logits",
     method: Annotated[str, typer.Option("--method", metavar="NAME", help="full, or another that merges.")] = "full",
     temperature: Annotated[float, typer.Option("--temperature", metavar="T", help="Softens both.")] = 2.0,
-    weight: Annotated[
-        float, typer.Option("--weight", metavar="X", help="Of the teacher against the labels.")
-    ] = 0.7,
+    weight: Annotated[float, typer.Option("--weight", metavar="X", help="Of the teacher against the labels.")] = 0.7,
     written: Annotated[int, typer.Option("--written", metavar="N", help="Tokens that the teacher may write.")] = 128,
     epochs: Annotated[float, typer.Option("--epochs", metavar="N", help="Times that each sample is seen.")] = 1.0,
     steps: Annotated[int, typer.Option("--steps", metavar="N", help="Optimiser steps, instead of epochs.")] = 0,
