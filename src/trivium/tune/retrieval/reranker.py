@@ -20,7 +20,7 @@ from safetensors.torch import save_file
 
 from trivium.errors import UnknownName, UsageError
 from trivium.models.adapters import ADAPTER, CONFIG, SETTINGS
-from trivium.models.weights import content_hash
+from trivium.models.weights import Weights, content_hash
 from trivium.tasks.training.values import Retrieval
 from trivium.tune.bases import Base
 from trivium.tune.batches import micro_batches
@@ -231,14 +231,18 @@ def ship(attached: Attached, base: Base, folder: Path, said: Mapping[str, Any]) 
     """Write a LoRA adapter so that `models.adapters` merges it without torch: PEFT's form, in float16.
 
     Args:
-        attached: LoRA on an encoder; whatever else is trained (classifier, pooler) is written whole.
+        attached: LoRA on an encoder; whatever else is trained or new (classifier, pooler) is written whole.
         base: what it stands on.
         folder: is written.
         said: for `trivium_adapter.json`: `prior`, `max_tokens`.
     """
     attached.save(folder)
+    held = Weights(base.folder).names
     tensors = {}
-    for name, parameter in attached.trained().items():
+    for name, parameter in attached.model.named_parameters():
+        new = "pooler" in name and not any(name.endswith(one) for one in held)  # made at random, and not in the base
+        if not (parameter.requires_grad or new):
+            continue
         plain = name.replace(".modules_to_save", "").replace(".default", "")
         tensors[plain] = parameter.detach().half().contiguous()
     save_file(tensors, folder / ADAPTER)
