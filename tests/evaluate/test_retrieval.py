@@ -85,7 +85,8 @@ def test_all_equal_ir_measures_on_cranfield(cranfield) -> None:
 
 @given(
     ranking=st.lists(st.integers(0, 40).map(str), unique=True, min_size=1, max_size=30),
-    grades=st.dictionaries(st.integers(0, 40).map(str), st.integers(-1, 4), min_size=1, max_size=15),
+    # Not below 0: where no grade is at least 0, trec_eval's ndcg reads past its table and may never end.
+    grades=st.dictionaries(st.integers(0, 40).map(str), st.integers(0, 4), min_size=1, max_size=15),
 )
 @settings(max_examples=60, deadline=None)
 def test_all_equal_ir_measures_on_any_ranking(ranking: list[str], grades: dict[str, int]) -> None:
