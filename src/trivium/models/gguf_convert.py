@@ -87,6 +87,10 @@ def quiet_transformers() -> Iterator[None]:
     """Keep Transformers' progress bars and advice off the standard streams, and restore them after."""
     logs = need("transformers.utils.logging", extra="tune")
     verbosity, bars = logs.get_verbosity(), logs.is_progress_bar_enabled()
+    # PEFT imports it, and it says that an optional product is not installed.
+    fourbit = logging.getLogger("bitsandbytes")
+    level = fourbit.level
+    fourbit.setLevel(logging.ERROR)
     logs.set_verbosity_error()
     logs.disable_progress_bar()
     try:
@@ -94,6 +98,7 @@ def quiet_transformers() -> Iterator[None]:
             warnings.simplefilter("ignore", FutureWarning)  # of PEFT about Transformers
             yield
     finally:
+        fourbit.setLevel(level)
         logs.set_verbosity(verbosity)
         if bars:
             logs.enable_progress_bar()
