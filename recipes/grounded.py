@@ -19,6 +19,7 @@ from typing import Any
 
 from trivium.generate.answer_prompt import shown
 from trivium.generate.manner import TUNED
+from trivium.generate.tuned import REFUSAL
 from trivium.tasks.questions import QuestionSet, read_questions
 from trivium.tasks.training.raft import raft
 from trivium.tasks.training.values import TrainingSet
@@ -30,7 +31,6 @@ from trivium.tune.precision import compute_dtype
 from trivium.types import Document, Example, Hit, Message
 
 FILES = ("squad/dev-v2.0.json", "squad/test-v1.1.json", "squad_jucho/dev.json")
-REFUSAL = "I don't know"
 _SALT = "80"  # with it test and validation hold articles with unanswerable questions
 _WORD = re.compile(r"\W+")
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -72,13 +74,31 @@ def metadata(pairs: list[str]) -> dict[str, Scalar]:
     Raises:
         UsageError: a pair has no `=`, or no key.
     """
-    values: dict[str, Scalar] = {}
-    for pair in pairs:
+    return {key: _scalar(value) for key, value in _pairs(pairs, "--meta", "year=2024")}
+
+
+def settings_of(given: Sequence[str] | None) -> dict[str, Any]:
+    """Return the settings of a method that `rank=16` and the like name; values are JSON where they parse as such.
+
+    Raises:
+        UsageError: a pair has no `=`, or no key.
+    """
+    return {key: _json(value) for key, value in _pairs(given or (), "--set", "rank=16")}
+
+
+def _pairs(given: Sequence[str], option: str, example: str) -> Iterator[tuple[str, str]]:
+    for pair in given:
         key, sign, value = pair.partition("=")
         if not sign or not key.strip():
-            raise UsageError(f"--meta {pair!r} is not of the form key=value.", "For example: --meta year=2024")
-        values[key.strip()] = _scalar(value.strip())
-    return values
+            raise UsageError(f"{option} {pair!r} is not of the form key=value.", f"For example: {option} {example}")
+        yield key.strip(), value.strip()
+
+
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
 
 
 def _scalar(text: str) -> Scalar:

@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from trivium.cli import tune_export, tune_retrieval
-from trivium.cli.options import Debug, Json
+from trivium.cli.options import Debug, Json, settings_of
 from trivium.cli.progress import training as watched
 from trivium.cli.screen import Screen
 from trivium.errors import UsageError
@@ -108,7 +108,7 @@ def tune(
         "every": every, "patience": patience, "seconds": minutes * 60, "seed": seed,
     }  # fmt: skip
     plan = Plan(
-        data, base, method, _settings(setting), task, kind, validation, test, longest, tokens, packed, checkpointing,
+        data, base, method, settings_of(setting), task, kind, validation, test, longest, tokens, packed, checkpointing,
         training, limit,
     )  # fmt: skip
     folder = out or default_folder(plan)
@@ -205,22 +205,6 @@ def _print_test(screen: Screen, report: Mapping[str, Any]) -> None:
         )
     screen.out.print(table)
     screen.out.print(report["verdict"], soft_wrap=True)
-
-
-def _settings(given: list[str] | None) -> dict[str, Any]:
-    """Return `rank=16` and the like as values."""
-    import json
-
-    found: dict[str, Any] = {}
-    for one in given or []:
-        name, mark, value = one.partition("=")
-        if not mark or not name:
-            raise UsageError(f"--set {one} is no setting.", "Write it as KEY=VALUE: --set rank=16.")
-        try:
-            found[name] = json.loads(value)
-        except ValueError:
-            found[name] = value
-    return found
 
 
 def _rate(method: str) -> float:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from trivium.cli.options import Chat, Debug, Embedder, Json, Kb, open_kb
+from trivium.cli.options import Chat, Debug, Embedder, Json, Kb, open_kb, settings_of
 from trivium.cli.progress import training
 from trivium.cli.screen import Screen
 from trivium.errors import UsageError
@@ -88,7 +88,7 @@ def tune_embedder(
         samples += _written(screen, open_base, examples, written, seed)
     wanted = loss or ("margin" if teacher and teacher != "chat" else "replug" if teacher else "")
     plan = Plan(
-        base, method, _settings(setting), wanted, negatives, longest, tuple(dimensions or ()),
+        base, method, settings_of(setting), wanted, negatives, longest, tuple(dimensions or ()),
         _training(epochs, rate, batch, minutes), seed=seed,
     )  # fmt: skip
     judge = _teacher(teacher, open_base, examples)
@@ -126,7 +126,7 @@ def tune_reranker(
     open_base = open_kb(screen, kb, embedder=embedder, chat=chat, answers=teacher == "chat")
     examples, samples = _material(questions)
     plan = Plan(
-        base, method, _settings(setting), loss or ("margin" if teacher else ""), negatives, longest, (),
+        base, method, settings_of(setting), loss or ("margin" if teacher else ""), negatives, longest, (),
         _training(epochs, rate, batch, minutes), seed=seed,
     )  # fmt: skip
     judge = _teacher(teacher, open_base, examples)
@@ -249,9 +249,3 @@ def _teacher(spec: str, base: KnowledgeBase, examples: list[Example]) -> Teacher
 def _training(epochs: float, rate: float, batch: int, minutes: float) -> dict[str, Any]:
     given = {"epochs": epochs, "batch": batch, "seconds": minutes * 60}
     return {**given, "rate": rate} if rate else given
-
-
-def _settings(given: list[str] | None) -> dict[str, Any]:
-    from trivium.cli.tune import _settings as settings
-
-    return settings(given)

@@ -1,7 +1,7 @@
 """Answers of a small model that was tuned to answer from passages: words of one with its number, or a refusal.
 
-What it says is taken only if it stands in a passage it was shown, word for word; and it is asked how sure it was:
-the probability that it gave to beginning a refusal is a better judge of that than whether it did.
+What it says is taken only if it stands in a passage it was shown, word for word. A refusal counts only where it was
+nearly sure of it: the probability of its first token tells.
 """
 
 from __future__ import annotations

@@ -170,7 +170,6 @@ class _Loop(transformers.Trainer):
         on_cpu = not torch.cuda.is_available()
         batches = math.ceil(len(prepared.items) / settings.batch)
         total = settings.steps or max(1, math.ceil(settings.epochs * batches / settings.accumulate))
-        self.total = total
         watch.every = settings.every or max(1, math.ceil(total / 4))
         arguments = transformers.TrainingArguments(
             output_dir=str(checkpoints),
@@ -331,29 +330,39 @@ class _Watch(transformers.TrainerCallback):
             control.should_save = True
 
     def _judge(self, step: int, line: Mapping[str, float]) -> None:
-        name = f"validation_{self._objective.measure}"
-        sign = 1.0 if self._objective.larger_is_better else -1.0
-        before = [(sign * row[name], int(row["step"])) for row in self._history.rows if name in row]
-        if not before or sign * line[name] > max(before)[0]:
-            self._best_file.parent.mkdir(parents=True, exist_ok=True)
+        """Keep the weights if the validation in `line` is the best so far; stop where too many were none."""
+        before = self._validations()
+        if not before or self._worth(line) > self._worth(self._best(before)):
             save_trained(self._attached, self._best_file)
             return
-        best_step = max(before, key=lambda pair: (pair[0], -pair[1]))[1]
-        since = 1 + sum(at > best_step for _, at in before)
+        best_step = self._best(before)["step"]
+        since = 1 + sum(row["step"] > best_step for row in before)
         if 0 < self._settings.patience <= since:
             self.stopped = f"no better {self._objective.measure} in {since} validations"
 
+    @property
+    def _measure(self) -> str:
+        return f"validation_{self._objective.measure}"
+
+    def _validations(self) -> list[Mapping[str, float]]:
+        return [row for row in self._history.rows if self._measure in row]
+
+    def _worth(self, row: Mapping[str, float]) -> float:
+        """Return the score of a validation so that larger is better."""
+        return row[self._measure] if self._objective.larger_is_better else -row[self._measure]
+
+    def _best(self, rows: Sequence[Mapping[str, float]]) -> Mapping[str, float]:
+        return max(rows, key=self._worth)  # of equals the first
+
     def result(self, steps: int) -> Trained:
         """Return what came out."""
-        name = f"validation_{self._objective.measure}"
-        rows = [row for row in self._history.rows if name in row]
-        sign = 1.0 if self._objective.larger_is_better else -1.0
-        best = max(rows, key=lambda row: sign * row[name]) if rows else None
+        rows = self._validations()
+        best = self._best(rows) if rows else None
         taken = max(time.perf_counter() - self._began, 1e-9)
         return Trained(
             steps,
             self._history.rows[-1]["loss"] if self._history.rows else float("nan"),
-            best[name] if best else None,
+            best[self._measure] if best else None,
             int(best["step"]) if best else steps,
             self._spent,
             self._tokens * self._taken / taken,

@@ -147,23 +147,23 @@ def tune(
         TrainingFailed, StoreFull: see `loop.train`.
     """
     need("torch", extra="tune")
+    from trivium.tune.export.card import write_card
+
     parts = parts_of(plan)
     settings = {"plan": asdict(plan), "data": _digest([plan.data, plan.validation, plan.test])}
     with records.holding(folder):
-        begun = (folder / records.RECORD).exists()
-        record = records.begin(folder, settings, command)
-        if begun and not resume:
+        record = records.begin(folder, settings, command) if (folder / records.RECORD).exists() else None
+        if record is not None and not resume:
             raise UsageError(
                 f"{folder} already holds this run.", "Go on with it with --resume, or begin another with --out."
             )
-        if record.complete:
+        if record is not None and record.complete:
             found: Mapping[str, Any] = json.loads((folder / REPORT).read_text("utf-8"))
             return found
-        from trivium.tune.export.card import write_card
-
         lesson = _lesson(plan, parts)
         if before is not None:
             before(_before(plan, parts, lesson))
+        record = record or records.begin(folder, settings, command)  # not sooner: a preview begins no run
         report = _carried_out(plan, parts, lesson, folder, resume, on_progress, stop)
         done = report["stopped"] != "asked"
         if done:

@@ -88,6 +88,7 @@ def train(attached: Any, given: dict[str, Any], steps: int, rate: float) -> list
 def proofs(name: str, make: Any, given: dict[str, Any], task: str, rate: float, tmp_path: Path) -> Any:
     unlabelled = {key: value for key, value in given.items() if key != "labels"}
     plain = logits(make(), unlabelled)
+    torch.manual_seed(0)
     attached = attach(make(), name, task=task)
     if METHODS[name].exact:
         assert torch.equal(logits(attached.model, unlabelled), plain)
@@ -124,7 +125,7 @@ def proofs(name: str, make: Any, given: dict[str, Any], task: str, rate: float, 
         ("lora_fake_quant", 1e-3),
         ("ia3", 1e-2),
         ("houlsby", 1e-3),
-        ("prefix", 1e-3),
+        ("prefix", 1e-4),
         ("prompt", 1e-2),
         ("unipelt", 1e-3),
     ],
@@ -169,7 +170,8 @@ def test_the_chat_model_answers_with_what_was_saved(name: str, chat: Path, tmp_p
     ask = [Message("user", "Name three rivers of France.")]
     said = speaker.complete(ask, max_tokens=12, adapter="mine").text
     tokenizer = transformers.AutoTokenizer.from_pretrained(chat)
-    turns = [{"role": "user", "content": ask[0].content}]
+    # an empty system turn, as every backend here sends it: without one this template brings its own
+    turns = [{"role": "system", "content": ""}, {"role": "user", "content": ask[0].content}]
     ids = tokenizer.apply_chat_template(turns, add_generation_prompt=True, return_tensors="pt", return_dict=True)
     made = attached.model.generate(**ids, max_new_tokens=12, do_sample=False)
     text = tokenizer.decode(made[0, ids["input_ids"].shape[1] :], skip_special_tokens=True)

@@ -11,17 +11,8 @@ from numpy.typing import NDArray
 
 from trivium.errors import UsageError
 from trivium.models.gguf import write_gguf
+from trivium.tune.export.gguf_model import LINEAR, interleaved
 
-# The end of a layer's name in Transformers, and its name in GGUF
-_NAMES = {
-    "self_attn.q_proj": "attn_q",
-    "self_attn.k_proj": "attn_k",
-    "self_attn.v_proj": "attn_v",
-    "self_attn.o_proj": "attn_output",
-    "mlp.gate_proj": "ffn_gate",
-    "mlp.up_proj": "ffn_up",
-    "mlp.down_proj": "ffn_down",
-}
 _PLACE = re.compile(r"layers\.(\d+)\.([a-z_.]+)$")
 
 
@@ -50,15 +41,15 @@ def write_gguf_lora(attached: Any, path: Path, *, name: str = "adapter") -> None
         if not hasattr(module, "lora_A") or adapter not in module.lora_A:
             continue
         match = _PLACE.search(place)
-        if match is None or match[2] not in _NAMES:
+        if match is None or match[2] not in LINEAR:
             raise UsageError(f"llama.cpp has no place for LoRA on {place}.", "Tune the attention and MLP layers only.")
         a, b = module.lora_A[adapter].weight, module.lora_B[adapter].weight
         down, up = a.detach().float().cpu().numpy(), b.detach().float().cpu().numpy()
         if match[2] == "self_attn.q_proj":
-            up = _interleaved(up, config.num_attention_heads)
+            up = interleaved(up, config.num_attention_heads)
         elif match[2] == "self_attn.k_proj":
-            up = _interleaved(up, config.num_key_value_heads)
-        target = f"blk.{match[1]}.{_NAMES[match[2]]}.weight"
+            up = interleaved(up, config.num_key_value_heads)
+        target = f"blk.{match[1]}.{LINEAR[match[2]]}.weight"
         # The two sizes stay near one another, so that float16 holds both.
         balance = float(np.sqrt(max(np.abs(up).max(), 1e-8) / max(np.abs(down).max(), 1e-8)))
         tensors[f"{target}.lora_a"] = (down * balance).astype(np.float16)
@@ -75,11 +66,3 @@ def write_gguf_lora(attached: Any, path: Path, *, name: str = "adapter") -> None
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     write_gguf(path, metadata, tensors)
-
-
-def _interleaved(up: NDArray[np.float32], heads: int) -> NDArray[np.float32]:
-    """Put the rows of each head's two halves by turns: GGUF turns neighbours, Transformers turns halves."""
-    rank = up.shape[1]
-    halves = up.reshape(heads, 2, -1, rank)
-    rows: NDArray[np.float32] = halves.swapaxes(1, 2).reshape(-1, rank)
-    return rows

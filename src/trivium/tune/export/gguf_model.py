@@ -30,9 +30,7 @@ _TOP = {
     "model.norm.weight": "output_norm.weight",
     "lm_head.weight": "output.weight",
 }
-_LAYER = {
-    "input_layernorm": "attn_norm",
-    "post_attention_layernorm": "ffn_norm",
+LINEAR = {
     "self_attn.q_proj": "attn_q",
     "self_attn.k_proj": "attn_k",
     "self_attn.v_proj": "attn_v",
@@ -41,6 +39,8 @@ _LAYER = {
     "mlp.up_proj": "ffn_up",
     "mlp.down_proj": "ffn_down",
 }
+"""The linear layers of the Llama family: the end of the name in Transformers, and the name in GGUF."""
+_LAYER = {"input_layernorm": "attn_norm", "post_attention_layernorm": "ffn_norm", **LINEAR}
 
 
 def write_gguf_model(folder: Path, path: Path, *, like: Path | None = None, precision: Precision = "q8_0") -> Path:
