@@ -27,6 +27,7 @@ METHODS: Mapping[str, Method] = {
             "Devlin et al. 2018, arXiv:1810.04805",
             mergeable=True,
             switchable=False,
+            rate=5e-5,
         ),
         Method(
             "freeze",
@@ -34,6 +35,7 @@ METHODS: Mapping[str, Method] = {
             "Lee et al. 2019, arXiv:1911.03090",
             mergeable=True,
             switchable=False,
+            rate=3e-4,
             defaults={"layers": -2, "pattern": ""},
         ),
         Method(
@@ -42,6 +44,7 @@ METHODS: Mapping[str, Method] = {
             "Ben Zaken et al. 2021, arXiv:2106.10199",
             families=(GPT2, BERT),
             mergeable=True,
+            rate=3e-3,
         ),
         Method(
             "houlsby",
@@ -61,6 +64,7 @@ METHODS: Mapping[str, Method] = {
             "Pfeiffer et al. 2020, arXiv:2005.00247",
             exact=False,
             start="a weighted mean of its adapters'",
+            rate=3e-4,
             defaults={"adapters": (), "regularise": 0.01},
         ),
         Method(
@@ -75,6 +79,7 @@ METHODS: Mapping[str, Method] = {
             "Li and Liang 2021, arXiv:2101.00190",
             exact=False,
             start=_BEFORE_KEYS,
+            rate=3e-4,
             defaults={"length": 20, "hidden": 128},
         ),
         Method(
@@ -84,6 +89,7 @@ METHODS: Mapping[str, Method] = {
             exact=False,
             start=_BEFORE_TOKENS,
             packs=False,
+            rate=1e-2,
             defaults={"length": 20, "ids": ()},
         ),
         Method(
@@ -117,6 +123,7 @@ METHODS: Mapping[str, Method] = {
             "Kalajdzievski 2023, arXiv:2312.03732",
             "peft",
             mergeable=True,
+            rate=3e-4,
             defaults=_LOW_RANK,
         ),
         Method(
@@ -133,6 +140,7 @@ METHODS: Mapping[str, Method] = {
             "Zhang et al. 2023, arXiv:2303.10512",
             "peft",
             mergeable=True,
+            rate=3e-3,
             defaults={
                 **_LOW_RANK,
                 "rank": 12,
@@ -166,6 +174,7 @@ METHODS: Mapping[str, Method] = {
             "Liu et al. 2022, arXiv:2205.05638",
             "peft",
             mergeable=True,
+            rate=1e-2,
         ),
         Method(
             "mam",
@@ -173,6 +182,7 @@ METHODS: Mapping[str, Method] = {
             "He et al. 2021, arXiv:2110.04366",
             exact=False,
             start=_BEFORE_KEYS,
+            rate=3e-4,
             defaults={"length": 30, "hidden": 0, "bottleneck": 128, "scale": 4.0},
         ),
         Method(
@@ -185,6 +195,17 @@ METHODS: Mapping[str, Method] = {
         ),
     )
 }
+
+
+def method_named(name: str) -> Method:
+    """Return the method of a name.
+
+    Raises:
+        UnknownName: there is none.
+    """
+    if name not in METHODS:
+        raise UnknownName("method", name, METHODS)
+    return METHODS[name]
 
 
 def attach(model: Any, name: str, settings: Settings | None = None, *, task: str) -> Attached:
@@ -205,11 +226,9 @@ def attach(model: Any, name: str, settings: Settings | None = None, *, task: str
             adapter already; says what to take instead.
         MissingExtra: torch, transformers or peft is not installed.
     """
-    if name not in METHODS:
-        raise UnknownName("method", name, METHODS)
+    method = method_named(name)
     if task not in TASKS:
         raise UnknownName("task", task, TASKS)
-    method = METHODS[name]
     for key in settings or {}:
         if key not in method.defaults:
             raise UnknownName(f"setting of {name}", key, method.defaults or ("(it has none)",))
@@ -235,9 +254,7 @@ def load(model: Any, folder: Path) -> Attached:
 
     folder = Path(folder)
     said = card.read(folder, model)
-    if said["method"] not in METHODS:
-        raise UnknownName("method", said["method"], METHODS)
-    method = METHODS[said["method"]]
+    method = method_named(said["method"])
     _see_bare(model)
     attached: Attached = _carrier(method).load(model, method, folder, said)
     return attached

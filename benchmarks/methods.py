@@ -1,0 +1,199 @@
+"""All tuning methods on one classification and one generation task: size, memory, processor time, and score.
+
+Each method in a process of its own, at two or three learning rates, of which validation chooses one; the test split is
+scored once. `lessons.py` says what the tasks are. A method that is done is not done again: kill it, and go on.
+
+    python benchmarks/methods.py                     # about half an hour on two cores
+    python benchmarks/methods.py --minutes 5         # begin nothing after five minutes; go on another time
+    python benchmarks/methods.py --only lora full    # some methods
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from peers import HERE
+from results import RESULTS, busy, save, table
+from trivium.evaluate.metrics.answers import token_f1
+from trivium.evaluate.statistics import bootstrap_means, paired, percentiles
+
+DONE = RESULTS / "methods.jsonl"
+UNTUNED = "untuned"
+
+RATES: Mapping[str, Mapping[str, Sequence[float]]] = {
+    "full": {"classification": (5e-5, 1e-4, 3e-4), "generation": (2e-5, 5e-5)},
+    "freeze": {"classification": (1e-4, 3e-4, 1e-3), "generation": (1e-4, 3e-4)},
+    "bitfit": {"classification": (1e-3, 3e-3, 1e-2), "generation": (1e-3,)},
+    "houlsby": {"classification": (3e-4, 1e-3, 3e-3), "generation": (3e-4, 1e-3)},
+    "pfeiffer": {"classification": (3e-4, 1e-3, 3e-3), "generation": (3e-4, 1e-3)},
+    "adapter_fusion": {"classification": (1e-4, 3e-4, 1e-3), "generation": (1e-4, 3e-4)},
+    "adapter_drop": {"classification": (3e-4, 1e-3, 3e-3), "generation": (3e-4, 1e-3)},
+    "prefix": {"classification": (3e-4, 1e-3, 3e-3), "generation": (1e-4, 3e-4)},
+    "prompt": {"classification": (3e-3, 1e-2, 3e-2), "generation": (1e-2, 3e-2)},
+    "p_tuning": {"classification": (3e-4, 1e-3, 3e-3), "generation": (1e-4, 1e-3)},
+    "p_tuning_v2": {"classification": (3e-3, 1e-2, 3e-2), "generation": (1e-4, 1e-3)},
+    "lora": {"classification": (3e-4, 1e-3, 3e-3), "generation": (3e-4, 1e-3)},
+    "rslora": {"classification": (3e-4, 1e-3, 3e-3), "generation": (1e-4, 3e-4)},
+    "dora": {"classification": (3e-4, 1e-3, 3e-3), "generation": (3e-4, 1e-3)},
+    "adalora": {"classification": (1e-3, 3e-3, 1e-2), "generation": (1e-3, 3e-3)},
+    "qlora": {"classification": (3e-4, 1e-3, 3e-3), "generation": (3e-4, 1e-3)},
+    "lora_fake_quant": {"classification": (3e-4, 1e-3, 3e-3), "generation": (3e-4, 1e-3)},
+    "ia3": {"classification": (3e-3, 1e-2, 3e-2), "generation": (3e-3, 1e-2)},
+    "mam": {"classification": (3e-4, 1e-3, 3e-3), "generation": (1e-4, 3e-4)},
+    "unipelt": {"classification": (3e-4, 1e-3, 3e-3), "generation": (1e-4, 1e-3)},
+    UNTUNED: {"generation": ()},
+}
+"""The rates that are tried: for each method the decade in which short runs learn and do not diverge."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One method on one task."""
+
+    task: str
+    method: str
+    rates: Sequence[float]
+
+    @property
+    def key(self) -> str:
+        """What it is done by: other rates are another job."""
+        return json.dumps([self.task, self.method, list(self.rates)])
+
+
+def right(said: Sequence[Any]) -> float:
+    """Return 1 where the label is the right one."""
+    return float(said[1] == said[2])
+
+
+def overlap(said: Sequence[Any]) -> float:
+    """Return the F1 of the words."""
+    return token_f1(said[2], [said[1]], "en")
+
+
+SCORES: Mapping[str, tuple[str, Callable[[Sequence[Any]], float]]] = {
+    "classification": ("accuracy", right),
+    "generation": ("token F1", overlap),
+}
+
+
+def done(file: Path = DONE) -> dict[str, Any]:
+    """Return what was measured so far, by the key of the job."""
+    lines = file.read_text("utf-8").splitlines() if file.exists() else []
+    return {row["key"]: row for row in map(json.loads, lines)}
+
+
+def measure(jobs: Sequence[Job], data: Path, *, at_once: int, minutes: float, file: Path = DONE) -> None:
+    """Carry out the jobs that are not done, `at_once` side by side, each on its share of the cores."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    known = done(file)
+    until = time.monotonic() + minutes * 60 if minutes else float("inf")
+    threads = max(1, len(os.sched_getaffinity(0)) // at_once)
+
+    def carry_out(job: Job) -> None:
+        if job.key in known or time.monotonic() > until:
+            return
+        found = worker({"task": job.task, "method": job.method, "rates": job.rates, "threads": threads}, data)
+        with file.open("a", encoding="utf-8") as out:
+            out.write(json.dumps({"key": job.key, "task": job.task, **found}) + "\n")
+
+    with ThreadPoolExecutor(at_once) as pool:
+        list(pool.map(carry_out, jobs))
+
+
+def worker(job: Mapping[str, Any], data: Path) -> dict[str, Any]:
+    """Have a process do one job."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "job.json"
+        file.write_text(json.dumps({**job, "data": str(data)}), "utf-8")
+        environment = {**os.environ, "OMP_NUM_THREADS": str(job["threads"])}
+        command = [sys.executable, str(HERE / "methods_worker.py"), str(file)]
+        out = subprocess.run(command, stdout=subprocess.PIPE, text=True, env=environment)
+    if out.returncode:
+        sys.exit(f"{job['method']} failed on {job['task']}")
+    found: dict[str, Any] = json.loads(out.stdout.splitlines()[-1])
+    return found
+
+
+def report(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return a table for each task."""
+    parts = []
+    for task, (name, score) in SCORES.items():
+        found = {row["method"]: row for row in rows if row["task"] == task}
+        values = {method: [score(one) for one in row["said"]] for method, row in found.items() if "said" in row}
+        head = ["method", "trained", "share", "peak memory", "processor", "rate", name, "less full tuning"]
+        lines = [
+            [f"`{method}`", *_row(found[method], values.get(method), values.get("full"))]
+            for method in RATES
+            if method in found
+        ]
+        count = len(next(iter(values.values()), []))
+        parts += [f"**{task.capitalize()}**, {count} test samples:", "", table(head, lines), ""]
+    return "\n".join(parts)
+
+
+def _row(row: Mapping[str, Any], values: Sequence[float] | None, full: Sequence[float] | None) -> list[str]:
+    if values is None:
+        return ["refused", "", "", "", "", "", ""]
+    low, high = percentiles(bootstrap_means(_array(values), seed=0))
+    cells = [f"{sum(values) / len(values):.3f} [{low:.3f}, {high:.3f}]", _less(row, values, full)]
+    if row["method"] == UNTUNED:
+        return ["none", "", "", "", "", *cells]
+    return [
+        f"{row['trained']:,}",
+        f"{row['share']:.2%}",
+        f"{row['peak_mib']:,.0f} MiB",
+        f"{row['cpu_seconds']:.0f} s",
+        f"{row['rate']:g}",
+        *cells,
+    ]
+
+
+def _less(row: Mapping[str, Any], values: Sequence[float], full: Sequence[float] | None) -> str:
+    if full is None or row["method"] == "full":
+        return ""
+    found = paired(values, full).difference
+    return f"{found.mean:+.3f} [{found.low:+.3f}, {found.high:+.3f}]"
+
+
+def _array(values: Sequence[float]) -> Any:
+    import numpy as np
+
+    return np.array(values, dtype=np.float64)
+
+
+def main() -> None:
+    """Measure, print and keep."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, default=Path(os.environ.get("TRIVIUM_TEST_DATA", "../shared/data")))
+    parser.add_argument("--only", nargs="*", default=list(RATES), metavar="METHOD")
+    parser.add_argument("--task", choices=SCORES, action="append", help="default: both")
+    parser.add_argument("--at-once", type=int, default=2, help="methods side by side, each on its share of the cores")
+    parser.add_argument("--minutes", type=float, default=0.0, help="begin no method after so many")
+    arguments = parser.parse_args()
+    share = busy()
+    jobs = [
+        Job(task, method, rates[task])
+        for task in arguments.task or SCORES
+        for method, rates in RATES.items()
+        if method in arguments.only and task in rates
+    ]
+    measure(jobs, arguments.data, at_once=arguments.at_once, minutes=arguments.minutes)
+    known = done()
+    rows = [known[job.key] for job in jobs if job.key in known]
+    print(report(rows))
+    save("methods", {"rows": rows}, share)
+
+
+if __name__ == "__main__":
+    main()
