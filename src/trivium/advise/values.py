@@ -73,6 +73,7 @@ class ArmResult:
         memory_mib: the most that the process held.
         disk_bytes: of what the arm needs besides the base model: adapter, index.
         k: how many passages it retrieves; None where it retrieves none.
+        remote: whether questions or documents leave the machine.
         settings: what it was, in words, for the report: pattern, chat model, adapter.
         error: why the arm failed as a whole; its figures count for nothing then.
     """
@@ -92,6 +93,7 @@ class ArmResult:
     memory_mib: float | None = None
     disk_bytes: int | None = None
     k: int | None = None
+    remote: bool = False
     settings: Mapping[str, str] = field(default_factory=dict)
     error: str = ""
 
@@ -143,8 +145,8 @@ class Comparison:
         split: the part of the question set that these questions are.
         trials: steps that were tried on the validation split.
         questions_file, kb, train: as the user gave them, for the commands of the advice; "" where there is none.
+        training_questions: the file of the training part of the questions, for tuning the retrieval.
         currency: of the costs.
-        seed: of the resampling.
     """
 
     questions: tuple[Question, ...]
@@ -156,8 +158,8 @@ class Comparison:
     questions_file: str = ""
     kb: str = ""
     train: str = ""
+    training_questions: str = ""
     currency: str = "USD"
-    seed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,9 +205,10 @@ class Pair:
         a, b: their names.
         metric: what was compared.
         difference: its mean, its 95% interval, and the questions with both values.
-        p: of the permutation test, corrected for the number of pairs (Holm).
+        p: that there is none, corrected for the number of pairs (Holm).
         verdict: the better arm, or "tie".
-        needed: how many questions would show a difference of this size with a chance of 80%; None where there is none.
+        needed: of a tie, how many questions would show a difference of this size, or of 5 points where it is smaller,
+            with a chance of 80%; None where the verdict is clear.
     """
 
     a: str
