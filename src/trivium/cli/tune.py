@@ -96,7 +96,7 @@ def tune(
 ) -> int:
     """Tune a model on your samples. The result goes straight back into ask, evaluate and compare."""
     from trivium.evaluate.record import command_line
-    from trivium.tune.run import Plan, default_folder
+    from trivium.tune.run import Plan, default_folder, look
     from trivium.tune.run import tune as carry_out
 
     screen: Screen = ctx.obj
@@ -111,17 +111,18 @@ def tune(
         data, base, method, settings_of(setting), task, kind, validation, test, longest, tokens, packed, checkpointing,
         training, limit,
     )  # fmt: skip
+    if preview:
+        known = look(plan)
+        _introduce(screen, known)
+        if screen.as_json:
+            screen.emit(_facts(known))
+        return 0
     folder = out or default_folder(plan)
     with watched(screen) as (show, stop):
-        try:
-            report = carry_out(
-                plan, folder, resume=resume, before=lambda known: _introduce(screen, known, preview),
-                on_progress=show, stop=stop, command=command_line(),
-            )  # fmt: skip
-        except _Previewed as done:
-            if screen.as_json:
-                screen.emit(done.facts)
-            return 0
+        report = carry_out(
+            plan, folder, resume=resume, before=lambda known: _introduce(screen, known),
+            on_progress=show, stop=stop, command=command_line(),
+        )  # fmt: skip
     if screen.as_json:
         screen.emit(report)
     else:
@@ -129,12 +130,7 @@ def tune(
     return 130 if report["stopped"] == "asked" else 0
 
 
-class _Previewed(Exception):
-    def __init__(self, facts: Mapping[str, object]) -> None:
-        self.facts = facts
-
-
-def _introduce(screen: Screen, known: Before, preview: bool) -> None:
+def _introduce(screen: Screen, known: Before) -> None:
     """Say what will be trained on, before it starts."""
     from trivium.tune.memory import written
 
@@ -143,9 +139,10 @@ def _introduce(screen: Screen, known: Before, preview: bool) -> None:
     say(f"Base      {known.base} ({known.all_parameters / 1e6:.1f} million parameters, {known.dtype})")
     say(f"Method    {known.method}: {known.parameters:,} parameters are trained, {known.share:.2%}")
     say("Samples   " + ", ".join(f"{number:,} {name}" for name, number in known.sizes.items()))
-    left_out = {name: number for name, number in known.report.items() if number and name != "samples"}
-    if left_out:
-        say("          " + ", ".join(f"{name}: {number}" for name, number in left_out.items()))
+    if known.notes:
+        say("Notes     " + ", ".join(f"{name}: {number:,}" for name, number in known.notes.items()))
+    if known.cut:
+        say(f"Cut       {known.cut:,} samples are too long: only their beginning is read (--longest)", "yellow")
     say(f"Tokens    {known.tokens:,}, of which {known.trained_tokens:,} are learnt ({share:.1%})")
     free = f", {written(known.free)} are free" if known.free is not None else ""
     say(f"Memory    about {written(known.memory['total'])}{free}")
@@ -153,20 +150,13 @@ def _introduce(screen: Screen, known: Before, preview: bool) -> None:
         say("          This may not fit: lower --tokens or --longest, or take --checkpointing.", "yellow")
     say("A sample, what is learnt between ⟦ and ⟧:")
     say(known.preview.strip(), "dim")
-    if preview:
-        facts: dict[str, object] = {
-            "task": known.task,
-            "base": known.base,
-            "method": known.method,
-            "sizes": dict(known.sizes),
-            "tokens": known.tokens,
-            "trained_tokens": known.trained_tokens,
-            "preview": known.preview,
-            "parameters": known.parameters,
-            "all_parameters": known.all_parameters,
-            "memory": dict(known.memory),
-        }
-        raise _Previewed(facts)
+
+
+def _facts(known: Before) -> dict[str, object]:
+    """Return what is known before training, for `--json`."""
+    from dataclasses import asdict
+
+    return {**asdict(known), "share": known.share}
 
 
 def _print(screen: Screen, report: Mapping[str, Any], folder: Path) -> None:

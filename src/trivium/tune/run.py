@@ -43,6 +43,7 @@ class Plan:
         longest: tokens of a sample. tokens: of a micro-batch. packed: pack short samples.
         training: how to train: `loop.Settings` by name.
         limit: samples used at most, 0 for all.
+        tested: keep a test part and score it at the end. Without it all is for training and validation.
     """
 
     data: str
@@ -59,6 +60,7 @@ class Plan:
     checkpointing: bool = False
     training: Mapping[str, Any] = field(default_factory=dict)
     limit: int = 0
+    tested: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +75,17 @@ class Parts:
 
 @dataclass(frozen=True, slots=True)
 class Before:
-    """What is known before training starts: shown to the user, who may then still stop."""
+    """What is known before training starts: shown to the user, who may then still stop.
+
+    `notes` counts the samples that were mended or left out, by the reason; of `cut` samples only the beginning is read.
+    """
 
     task: str
     base: str
     method: str
     sizes: Mapping[str, int]
-    report: Mapping[str, int]
+    notes: Mapping[str, int]
+    cut: int
     preview: str
     trained_tokens: int
     tokens: int
@@ -111,7 +117,11 @@ def parts_of(plan: Plan) -> Parts:
     given = clean(given, test=[*held[0], *held[1]])
     if plan.limit and plan.limit < len(given.samples):
         given = _drawn(given, plan.limit)
-    shares = {"train": 0.85} | ({} if held[0] else {"validation": 0.05}) | ({} if held[1] else {"test": 0.10})
+    shares = (
+        {"train": 0.85}
+        | ({} if held[0] else {"validation": 0.05})
+        | ({} if held[1] or not plan.tested else {"test": 0.10})
+    )
     parts = dict(divide(given, shares, seed=int(plan.training.get("seed", 0))).parts) if len(shares) > 1 else {}
     train = parts.get("train", given)
     if not train.samples:
@@ -119,6 +129,17 @@ def parts_of(plan: Plan) -> Parts:
     validation = held[0] or (parts["validation"].samples if "validation" in parts else ())
     test = held[1] or (parts["test"].samples if "test" in parts else ())
     return Parts(train, validation, test, given.report)
+
+
+def look(plan: Plan) -> Before:
+    """Return what is known of a plan before it is carried out. Nothing is written.
+
+    Raises:
+        UsageError: the plan cannot be carried out.
+    """
+    need("torch", extra="tune")
+    parts = parts_of(plan)
+    return _before(plan, parts, _lesson(plan, parts))
 
 
 def tune(
@@ -137,7 +158,7 @@ def tune(
         plan: what to do.
         folder: of the run; one that holds the same plan is gone on with where `resume` is set.
         resume: go on from the last good checkpoint.
-        before: told what is known before training starts; it may raise to stop.
+        before: told what is known before training starts.
         on_progress: told after each step; see `loop.Progress`.
         stop: asked after each step.
         command: for the record.
@@ -223,8 +244,9 @@ def _before(plan: Plan, parts: Parts, lesson: _Lesson) -> Before:
         task=lesson.task,
         base=str(lesson.folder),
         method=plan.method,
-        sizes={"train": len(parts.train.samples), "validation": len(parts.validation), "test": len(parts.test)},
-        report={**parts.report, **{name: len(ids) for name, ids in prepared.dropped.items() if ids}},
+        sizes=_sizes(parts),
+        notes=_notes(parts, prepared),
+        cut=len(prepared.cut),
         preview=prepared.preview,
         trained_tokens=prepared.trained,
         tokens=prepared.tokens,
@@ -273,6 +295,9 @@ def _carried_out(
         "tokens_per_second": round(result.tokens_per_second, 1),
         "stopped": result.stopped,
         "parameters": sum(parameter.numel() for parameter in attached.trained().values()),
+        "samples": _sizes(parts),
+        "notes": _notes(parts, lesson.prepared),
+        "cut": len(lesson.prepared.cut),
     }
     if result.stopped == "asked":
         return report
@@ -296,6 +321,16 @@ def _tested(plan: Plan, parts: Parts, lesson: _Lesson, folder: Path) -> dict[str
         name: {score: asdict(value) for score, value in scores.items()} for name, scores in final.systems.items()
     }
     return {"test": systems.pop(TUNED), "against": systems, "verdict": verdict_of(final)}
+
+
+def _sizes(parts: Parts) -> dict[str, int]:
+    return {"train": len(parts.train.samples), "validation": len(parts.validation), "test": len(parts.test)}
+
+
+def _notes(parts: Parts, prepared: Any) -> dict[str, int]:
+    """Return how many samples were mended or left out, by the reason: by cleaning, and as they do not fit the model."""
+    counts = {**parts.report, **{name: len(ids) for name, ids in prepared.dropped.items()}}
+    return {name: number for name, number in counts.items() if number and name != "samples"}
 
 
 def _drawn(given: TrainingSet, limit: int) -> TrainingSet:
