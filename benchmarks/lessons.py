@@ -19,7 +19,7 @@ from trivium.tasks.training.read import read_training
 from trivium.tasks.training.values import Dialogue, SpanQuestion, Turn
 from trivium.text.sentences import sentence_spans
 
-FORWARD, REVERSE = "forward", "reverse"
+FORWARD, REVERSE, STRANGER = "forward", "reverse", "stranger"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,17 +84,23 @@ def generation(data: Path) -> Lesson:
 def facts(data: Path) -> Lesson:
     """Return what 20 people are known for, ten wordings each; validation and test ask in wordings of their own.
 
-    The ids of the test's samples begin with `forward` (the person is named) or `reverse` (the person is asked for).
+    The ids of the test's samples begin with `forward` (the person is named), `reverse` (the person is asked for) or
+    `stranger` (as `reverse`, with the name of somebody else: only its likelihood is of interest).
     """
     folder = data / "reversal_curse"
     people, wordings = 20, 10
-    train, forward, reverse = (
+    train, forward, reverse, stranger = (
         [sample for person in _by_person(read_training(folder / file).samples)[:people] for sample in person[:wordings]]
-        for file in ("p2d_prompts_train.jsonl", "p2d_prompts_test.jsonl", "p2d_reverse_prompts_test.jsonl")
+        for file in (
+            "p2d_prompts_train.jsonl",
+            "p2d_prompts_test.jsonl",
+            "p2d_reverse_prompts_test.jsonl",
+            "p2d_reverse_prompts_test_randomized.jsonl",
+        )
     )
     asked = [
         replace(sample, id=f"{way}:{place}")
-        for way, samples in ((FORWARD, forward), (REVERSE, reverse))
+        for way, samples in ((FORWARD, forward), (REVERSE, reverse), (STRANGER, stranger))
         for place, sample in enumerate(samples)
         if place % wordings < 3
     ]

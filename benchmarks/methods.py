@@ -29,7 +29,7 @@ from trivium.evaluate.metrics.answers import token_f1
 from trivium.evaluate.statistics import bootstrap_means, paired, percentiles
 
 DONE = RESULTS / "methods.jsonl"
-UNTUNED = "untuned"
+UNTUNED, GROUNDED = "untuned", "grounded"
 
 RATES: Mapping[str, Mapping[str, Sequence[float]]] = {
     "full": {"classification": (5e-5, 1e-4, 3e-4), "generation": (2e-5, 5e-5)},

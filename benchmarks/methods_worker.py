@@ -19,12 +19,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from lessons import LESSONS, Lesson
+from lessons import LESSONS, STRANGER, Lesson
 from trivium.errors import TrainingFailed, UsageError
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 
-UNTUNED = "untuned"
+UNTUNED, GROUNDED = "untuned", "grounded"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,9 @@ def main() -> None:
 
 
 def run(lesson: Lesson, method: str, rates: list[float], folder: Path) -> dict[str, Any]:
-    """Tune at each rate and let the best one answer; `untuned` answers without training."""
+    """Tune at each rate and let the best one answer; `untuned` answers without training, `grounded` by retrieval."""
+    if method == GROUNDED:
+        return {"method": method, "said": grounded(lesson, folder)}
     if method == UNTUNED:
         attached, objective = lesson_on(lesson, "lora", {})
         attached.switch(None)
@@ -153,8 +155,28 @@ def better(one: Tuned, other: Tuned) -> bool:
 
 def said(lesson: Lesson, objective: Any) -> list[list[Any]]:
     """Return of each test sample its id, what is right, what was said, and the loss."""
-    outcome = objective.outcome(lesson.test, most=len(lesson.test))
+    asked = sum(not one.id.startswith(STRANGER) for one in lesson.test)
+    outcome = objective.outcome(lesson.test, most=asked)
     return [[one.id, one.gold, one.said, one.loss] for one in outcome.verdicts]
+
+
+def grounded(lesson: Lesson, folder: Path) -> list[list[Any]]:
+    """Return what the embedded pipeline says over the sentences that the others are tuned on, each a document."""
+    import trivium
+    from trivium.types import Document
+
+    kb = trivium.open(folder / "kb")
+    kb.add([Document(f"{place}.txt", _sentence(one)) for place, one in enumerate(lesson.train)])
+    asked = [one for one in lesson.test if not one.id.startswith(STRANGER)]
+    return [
+        [one.id, one.messages[-1].content, trivium.ask(kb, one.messages[-2].content).text, float("nan")]
+        for one in asked
+    ]
+
+
+def _sentence(sample: Any) -> str:
+    question, answer = sample.messages[-2:]
+    return f"{question.content} {answer.content.strip()}"
 
 
 def peak() -> float:
