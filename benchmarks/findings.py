@@ -16,9 +16,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lessons import FORWARD, REVERSE, STRANGER
-from methods import GROUNDED, RATES, SCORES, UNTUNED, Job, done, measure
-from results import busy, save, table
+from lessons import FORWARD, GROUNDED, REVERSE, STRANGER, UNTUNED
+from methods import RATES, SCORES, Job, kept, measure
+from results import busy, table
 from trivium.evaluate.metrics.normal import form
 from trivium.evaluate.statistics import interval, paired
 
@@ -84,12 +84,8 @@ def main() -> None:
     arguments = parser.parse_args()
     share = busy()
     jobs = [Job("facts", method, rates) for method, rates in FACTS.items()]
-    measure(jobs, arguments.data, at_once=arguments.at_once, minutes=arguments.minutes)
-    known = done()
-    wanted = [*jobs, *(Job(task, name, RATES[name][task]) for task in SCORES for name in ("full", "lora"))]
-    rows = [known[job.key] for job in wanted if job.key in known]
-    print(report(rows))
-    save("findings", {"rows": rows}, share)
+    measure(jobs, arguments.data, at_once=arguments.at_once, minutes=arguments.minutes, share=share)
+    print(report(kept([*jobs, *(Job(task, name, RATES[name][task]) for task in SCORES for name in ("full", "lora"))])))
 
 
 if __name__ == "__main__":

@@ -19,6 +19,8 @@ from trivium.tasks.training.read import read_training
 from trivium.tasks.training.values import Dialogue, SpanQuestion, Turn
 from trivium.text.sentences import sentence_spans
 
+UNTUNED, GROUNDED = "untuned", "grounded"
+"""Systems that answer without being tuned: the base alone, and retrieval over what the others are tuned on."""
 FORWARD, REVERSE, STRANGER = "forward", "reverse", "stranger"
 
 

@@ -17,19 +17,19 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from lessons import UNTUNED
 from peers import HERE
-from results import RESULTS, busy, save, table
+from results import busy, load, save, table
 from trivium.evaluate.metrics.answers import token_f1
 from trivium.evaluate.statistics import bootstrap_means, paired, percentiles
-
-DONE = RESULTS / "methods.jsonl"
-UNTUNED, GROUNDED = "untuned", "grounded"
 
 RATES: Mapping[str, Mapping[str, Sequence[float]]] = {
     "full": {"classification": (5e-5, 1e-4, 3e-4), "generation": (2e-5, 5e-5)},
@@ -66,9 +66,9 @@ class Job:
     rates: Sequence[float]
 
     @property
-    def key(self) -> str:
-        """What it is done by: other rates are another job."""
-        return json.dumps([self.task, self.method, list(self.rates)])
+    def part(self) -> str:
+        """The name by which the result is kept."""
+        return f"methods-{self.task}-{self.method}"
 
 
 def right(said: Sequence[Any]) -> float:
@@ -87,25 +87,22 @@ SCORES: Mapping[str, tuple[str, Callable[[Sequence[Any]], float]]] = {
 }
 
 
-def done(file: Path = DONE) -> dict[str, Any]:
-    """Return what was measured so far, by the key of the job."""
-    lines = file.read_text("utf-8").splitlines() if file.exists() else []
-    return {row["key"]: row for row in map(json.loads, lines)}
+def kept(jobs: Iterable[Job]) -> list[dict[str, Any]]:
+    """Return what was measured of these jobs, in their order."""
+    found = [(job, load(job.part)) for job in jobs]
+    return [one["figures"] for job, one in found if one and one["figures"]["tried"] == list(job.rates)]
 
 
-def measure(jobs: Sequence[Job], data: Path, *, at_once: int, minutes: float, file: Path = DONE) -> None:
+def measure(jobs: Iterable[Job], data: Path, *, at_once: int, minutes: float, share: float) -> None:
     """Carry out the jobs that are not done, `at_once` side by side, each on its share of the cores."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    known = done(file)
     until = time.monotonic() + minutes * 60 if minutes else float("inf")
     threads = max(1, len(os.sched_getaffinity(0)) // at_once)
 
     def carry_out(job: Job) -> None:
-        if job.key in known or time.monotonic() > until:
+        if kept([job]) or time.monotonic() > until:
             return
         found = worker({"task": job.task, "method": job.method, "rates": job.rates, "threads": threads}, data)
-        with file.open("a", encoding="utf-8") as out:
-            out.write(json.dumps({"key": job.key, "task": job.task, **found}) + "\n")
+        save(job.part, {"task": job.task, "tried": list(job.rates), **found}, share)
 
     with ThreadPoolExecutor(at_once) as pool:
         list(pool.map(carry_out, jobs))
@@ -145,7 +142,7 @@ def report(rows: Sequence[Mapping[str, Any]]) -> str:
 def _row(row: Mapping[str, Any], values: Sequence[float] | None, full: Sequence[float] | None) -> list[str]:
     if values is None:
         return ["refused", "", "", "", "", "", ""]
-    low, high = percentiles(bootstrap_means(_array(values), seed=0))
+    low, high = percentiles(bootstrap_means(np.array(values), seed=0))
     cells = [f"{sum(values) / len(values):.3f} [{low:.3f}, {high:.3f}]", _less(row, values, full)]
     if row["method"] == UNTUNED:
         return ["none", "", "", "", "", *cells]
@@ -166,12 +163,6 @@ def _less(row: Mapping[str, Any], values: Sequence[float], full: Sequence[float]
     return f"{found.mean:+.3f} [{found.low:+.3f}, {found.high:+.3f}]"
 
 
-def _array(values: Sequence[float]) -> Any:
-    import numpy as np
-
-    return np.array(values, dtype=np.float64)
-
-
 def main() -> None:
     """Measure, print and keep."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -188,11 +179,8 @@ def main() -> None:
         for method, rates in RATES.items()
         if method in arguments.only and task in rates
     ]
-    measure(jobs, arguments.data, at_once=arguments.at_once, minutes=arguments.minutes)
-    known = done()
-    rows = [known[job.key] for job in jobs if job.key in known]
-    print(report(rows))
-    save("methods", {"rows": rows}, share)
+    measure(jobs, arguments.data, at_once=arguments.at_once, minutes=arguments.minutes, share=share)
+    print(report(kept(jobs)))
 
 
 if __name__ == "__main__":

@@ -19,13 +19,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from lessons import LESSONS, STRANGER, Lesson
+from lessons import GROUNDED, LESSONS, STRANGER, UNTUNED, Lesson
 from trivium.errors import TrainingFailed, UsageError
 
 os.environ["HF_HUB_OFFLINE"] = "1"
-
-UNTUNED, GROUNDED = "untuned", "grounded"
-
 
 @dataclass(frozen=True, slots=True)
 class Tuned:
