@@ -147,6 +147,7 @@ class Comparison:
         questions_file, kb, train: as the user gave them, for the commands of the advice; "" where there is none.
         training_questions: the file of the training part of the questions, for tuning the retrieval.
         currency: of the costs.
+        seed: of every draw: the division of the questions, the order of training.
     """
 
     questions: tuple[Question, ...]
@@ -160,6 +161,7 @@ class Comparison:
     train: str = ""
     training_questions: str = ""
     currency: str = "USD"
+    seed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
