@@ -53,15 +53,16 @@ def interval(values: Iterable[float | None], *, seed: int = 0, resamples: int = 
     return Score(mean, low, high, len(sample))
 
 
-def wilson(right: int, n: int, *, confidence: float = CONFIDENCE) -> tuple[float, float]:
+def wilson(right: float, n: float, *, confidence: float = CONFIDENCE) -> tuple[float, float]:
     """Return Wilson's score interval of a proportion: `right` of `n` (Wilson 1927, "Probable inference").
 
-    (p + z²/2n ± z √(p(1-p)/n + z²/4n²)) / (1 + z²/n), with p = right / n and z the normal quantile.
+    (p + z²/2n ± z √(p(1-p)/n + z²/4n²)) / (1 + z²/n), with p = right / n and z the normal quantile. Both may be
+    fractions, where questions that hang together count as fewer.
 
     Raises:
         UsageError: `right` is outside 0 to `n`, or `n` is not positive.
     """
-    if not 0 <= right <= n or n < 1:
+    if not 0 <= right <= n or n <= 0:
         raise UsageError(f"{right} of {n} is not a proportion.", "Give 0 <= right <= n and n of at least 1.")
     z = NormalDist().inv_cdf(0.5 + confidence / 2)
     share = right / n

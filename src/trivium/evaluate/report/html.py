@@ -11,18 +11,16 @@ from __future__ import annotations
 import base64
 import gzip
 import json
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from html import escape
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, TextIO
 
-from trivium.errors import StoreFull
 from trivium.evaluate.abilities.values import Measured
 from trivium.evaluate.against import Comparison
 from trivium.evaluate.failure import POINTS
 from trivium.evaluate.report import sections
+from trivium.evaluate.report.shell import closing, opening, written_whole
 from trivium.evaluate.results import Result, plain
 from trivium.evaluate.summary import Report, Tally, by_tag, known_answer, recall_curve
 
@@ -60,13 +58,8 @@ def write_html(
         StoreFull: the disk is full.
     """
     path = report.folder / REPORT
-    temporary = report.folder / f".{REPORT}.tmp"
-    try:
-        with open(temporary, "w", encoding="utf-8", errors="replace", newline="\n") as page:
-            _write(page, report, results, abilities, comparison, title)
-        os.replace(temporary, path)
-    except OSError as error:
-        raise StoreFull(f"{path} cannot be written: {error.strerror or error}.", "Free some space.") from error
+    with written_whole(path) as page:
+        _write(page, report, results, abilities, comparison, title)
     return path
 
 
@@ -80,17 +73,9 @@ def _write(
 ) -> None:
     title = title or sections.title_of(report)
     parts = _parts(report, abilities, comparison)
-    links = "".join(f"<a href='#{name}'>{escape(words)}</a>" for name, words, _ in parts)
+    links = [(name, words) for name, words, _ in parts]
     page.write(
-        "<!doctype html>\n<html lang='en'>\n<head>\n<meta charset='utf-8'>\n"
-        "<meta name='viewport' content='width=device-width, initial-scale=1'>\n"
-        "<meta http-equiv='Content-Security-Policy' content=\"default-src 'none'; img-src data:; "
-        "style-src 'unsafe-inline'; script-src 'unsafe-inline'\">\n"
-        f"<title>{escape(title)}</title>\n<style>\n{_asset('style.css')}</style>\n</head>\n<body>\n"
-        f"<header><div class='inner'>{sections.heading(title, report)}</div></header>\n"
-        f"<nav><div class='inner'>{links}<span class='fill-gap'></span>"
-        "<button id='theme' type='button' title='Light or dark'>◐</button></div></nav>\n<main>\n"
-        f"{sections.banners(report)}{sections.tiles(report)}\n"
+        f"{opening(title, sections.heading(title, report), links)}{sections.banners(report)}{sections.tiles(report)}\n"
     )
     for name, words, body in parts:
         page.write(f"<h2 id='{name}'>{escape(words)}</h2>\n{body}\n")
@@ -101,7 +86,7 @@ def _write(
         packed = base64.b64encode(gzip.compress(block, 6, mtime=0)).decode("ascii")
         page.write(f"<script type='application/gzip' id='block-{number}'>{packed}</script>\n")
     page.write(f"<script type='application/json' id='index'>{_inline(index)}</script>\n")
-    page.write(f"<script>\n{_asset('script.js')}</script>\n</body>\n</html>\n")
+    page.write(closing("script.js"))
 
 
 def _parts(
@@ -295,7 +280,3 @@ def _inline(value: object) -> str:
     """Return JSON that may stand inside a script element: nothing in it can end the element or open a comment."""
     text = json.dumps(value, ensure_ascii=False, default=plain)
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
-
-
-def _asset(name: str) -> str:
-    return files("trivium").joinpath("data", "report", name).read_text("utf-8")

@@ -1,13 +1,13 @@
-"""Charts as SVG text, without a library: bars with intervals, histograms, curves with bands.
+"""Charts as SVG text, without a library: bars with intervals, histograms, curves with bands, scatters, stacked bars.
 
-Colours are classes (`s1` … `s6` for series, `axis`, `grid`, `band`) that the page's style sheet gives for light and
+Colours are classes (`s1` … `s8` for series, `axis`, `grid`, `band`) that the page's style sheet gives for light and
 dark. Every text is escaped. Sizes are in user units; the page scales a chart to its column.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
@@ -161,6 +161,106 @@ def _line(one: Series, style: str, at: object) -> list[str]:
             f'<circle class="dot {style}" cx="{left:g}" cy="{top:g}" r="3.2"><title>{escape(title)}</title></circle>'
         )
     return parts
+
+
+@dataclass(frozen=True, slots=True)
+class Dot:
+    """A point of a scatter: its name, where it stands, and whether it is one to look at."""
+
+    name: str
+    x: float
+    score: Score
+    marked: bool = False
+
+
+def scatter(dots: Sequence[Dot], *, x_label: str, y_label: str) -> str:
+    """Return points with their intervals and names; the marked ones are joined, from left to right.
+
+    The x axis begins at 0, or is logarithmic where the values lie further than 20 times apart.
+    """
+    width, height, top = 560.0, 320.0, 16.0
+    plot_width, plot_height = width - _LEFT - _RIGHT, height - top - _BOTTOM - 14
+    values = [dot.x for dot in dots]
+    log = min(values) > 0 and max(values) > 20 * min(values)
+    first, last = (math.log10(min(values)) - 0.1, math.log10(max(values)) + 0.1) if log else (0.0, 1.08 * max(values))
+    low = math.floor(10 * min(dot.score.low for dot in dots)) / 10
+    high = math.ceil(10 * max(dot.score.high for dot in dots)) / 10
+
+    def at(x: float, y: float) -> tuple[float, float]:
+        along = ((math.log10(x) if log else x) - first) / ((last - first) or 1.0)
+        return round(_LEFT + along * plot_width, 2), round(top + (high - y) / ((high - low) or 1.0) * plot_height, 2)
+
+    bottom = top + plot_height
+    parts = [_frame(width, height, f"{y_label} by {x_label}")]
+    for step in range(5):
+        value = low + (high - low) * step / 4
+        y = bottom - plot_height * step / 4
+        parts.append(f'<path class="{"axis" if step == 0 else "grid"}" d="M{_LEFT} {y:g}H{width - _RIGHT:g}"/>')
+        parts.append(_label(_LEFT - 6, y + 3.5, number(value), "end"))
+        tick = first + (last - first) * step / 4
+        parts.append(_label(_LEFT + plot_width * step / 4, bottom + 15, f"{10**tick if log else tick:.2g}", "middle"))
+    parts.append(_label(_LEFT + plot_width / 2, bottom + 31, x_label, "middle"))
+    marked = sorted((dot for dot in dots if dot.marked), key=lambda dot: dot.x)
+    if len(marked) > 1:
+        line = " ".join("{:g},{:g}".format(*at(dot.x, dot.score.mean)) for dot in marked)
+        parts.append(f'<polyline class="line front" points="{line}"/>')
+    taken: list[tuple[float, float]] = []
+    for dot in sorted(dots, key=lambda dot: -dot.score.mean):
+        parts += _dot(dot, *at(dot.x, dot.score.mean), at(dot.x, dot.score.low)[1], at(dot.x, dot.score.high)[1], taken)
+    return "".join(parts) + "</svg>"
+
+
+def _dot(dot: Dot, x: float, y: float, low: float, high: float, taken: list[tuple[float, float]]) -> list[str]:
+    """Return a point with its interval and name; the name moves down where another one stands in its way."""
+    style = "s1" if dot.marked else "tie"
+    score = dot.score
+    title = f"{dot.name}: {number(score.mean)} ({number(score.low)} to {number(score.high)}) at {number(dot.x)}"
+    right = x > 380
+    name = y + 3.5
+    while any(abs(name - other) < 13 and abs(x - beside) < 190 for beside, other in taken):
+        name += 1
+    taken.append((x, name))
+    return [
+        f'<path class="whisker tie" d="M{x:g} {low:g}V{high:g}"/>'
+        f'<circle class="dot {style}" cx="{x:g}" cy="{y:g}" r="5"><title>{escape(title)}</title></circle>',
+        _label(x + (-9 if right else 9), name, dot.name, "end" if right else "start"),
+    ]
+
+
+def stacked(rows: Sequence[tuple[str, Mapping[str, int]]], names: Sequence[str], most: int) -> str:
+    """Return one bar a row, its parts side by side in the order of the names, and a legend.
+
+    Args:
+        rows: each with its name and the counts of its parts.
+        names: of the parts, at most eight.
+        most: the count at the right end.
+    """
+    width, row, left = 560.0, 40.0, 4.0
+    legend = 20.0 * math.ceil(len(names) / 4)
+    plot = width - 2 * left
+    parts = [_frame(width, row * len(rows) + legend + 10, "counts by kind")]
+    for place, (title, counts) in enumerate(rows):
+        y = place * row
+        parts.append(_label(left, y + 13, f"{title}: {sum(counts.values()):,}", "start"))
+        parts.append(f'<rect class="track" x="{left:g}" y="{y + 18:g}" width="{plot:g}" height="15" rx="3"/>')
+        x = left
+        for number_, name in enumerate(names, start=1):
+            size = plot * counts.get(name, 0) / (most or 1)
+            if size:
+                hint = escape(f"{title}, {name}: {counts[name]:,}")
+                parts.append(
+                    f'<rect class="fill s{number_}" x="{x:.2f}" y="{y + 18:g}" width="{size:.2f}" height="15">'
+                    f"<title>{hint}</title></rect>"
+                )
+                if size > 20:
+                    inside = f'<text class="inside" x="{x + size / 2:.2f}" y="{y + 29.5:g}" text-anchor="middle">'
+                    parts.append(f"{inside}{counts[name]:,}</text>")
+            x += size
+    for place, name in enumerate(names):
+        x, y = left + (place % 4) * plot / 4, row * len(rows) + 10 + 20 * (place // 4)
+        parts.append(f'<rect class="fill s{place + 1}" x="{x:g}" y="{y:g}" width="12" height="10" rx="2"/>')
+        parts.append(_label(x + 17, y + 9, name, "start"))
+    return "".join(parts) + "</svg>"
 
 
 def number(value: float) -> str:
