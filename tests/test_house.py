@@ -24,7 +24,7 @@ LEVELS: dict[str, float] = {
     "index": 3, "tasks": 3,
     "retrieve": 4, "generate": 4, "evaluate": 4,
     "patterns": 5, "tune": 5,
-    "readers": 6, "systems": 6, "evaluation": 6.2, "advise": 6,
+    "readers": 6, "systems": 6, "evaluation": 6.2, "advise": 6.3,
     "api": 6.5, "": 6.6,  # "" is trivium/__init__.py, the library's face
     "cli": 7, "serve": 7,
     "__main__": 8,

@@ -13,7 +13,7 @@ from trivium.errors import ModelError, RemoteError, UnknownName, UsageError
 from trivium.evaluate.run import ByExample, evaluate
 from trivium.evaluate.scoring import scorer_of
 from trivium.models.fake import FakeChat
-from trivium.systems import OpenSystem, asked, closed_book_system, function_system, kind_of, open_system
+from trivium.systems import OpenSystem, alone_system, asked, function_system, kind_of, open_system
 from trivium.systems.stored import answer_from
 from trivium.types import Answer, Example
 
@@ -86,7 +86,7 @@ def test_choices_are_put_to_the_system_unless_the_question_shows_them() -> None:
     assert asked(Example("y", "Is it so?", ("yes",), choices=("yes", "no"))) == "Is it so?"
     assert asked(Example("s", "Oxygen: oxygen or helium?", choices=("oxygen", "helium"))) == "Oxygen: oxygen or helium?"
     chat = FakeChat("oxygen")
-    ask(closed_book_system(chat), choices)
+    ask(alone_system("closed_book", chat), choices)
     assert "B. helium" in chat.calls[0].messages[-1].content
 
 
@@ -122,7 +122,7 @@ def test_every_system_tells_a_refusal_from_an_answer(
     systems = [
         open_system(str(path)),
         open_system(f"{endpoint.url}#m"),  # type: ignore[attr-defined]
-        closed_book_system(FakeChat(text)),
+        alone_system("closed_book", FakeChat(text)),
         function_system(lambda question: text),  # type: ignore[arg-type,return-value]
     ]
     for system in systems:

@@ -230,7 +230,7 @@ def _open(
             reranker=models.reranker,
             answers=kind == "pattern",
         )
-    elif kind == "closed_book" and not models.chat:
+    elif kind == "alone" and not models.chat:
         fetch_defaults(screen, ["chat"])
     opened = open_system(
         spec,

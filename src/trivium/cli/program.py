@@ -11,7 +11,21 @@ import sys
 
 import typer
 
-from trivium.cli import ask, bench_set, data, documents, evaluate, judge, models, questions, search, tokens, tune
+from trivium.cli import (
+    ask,
+    bench_set,
+    compare,
+    data,
+    documents,
+    evaluate,
+    improve,
+    judge,
+    models,
+    questions,
+    search,
+    tokens,
+    tune,
+)
 from trivium.cli.demo import demo
 from trivium.cli.screen import Screen
 from trivium.errors import TriviumError
@@ -38,6 +52,8 @@ judge.register(app)
 tokens.register(app)
 data.register(app)
 tune.register(app)
+compare.register(app)
+improve.register(app)
 app.command("demo", epilog="Example: trivium demo --docs handbook/ --question 'Who approves travel?'")(demo)
 
 

@@ -236,7 +236,7 @@ class Store:
         partitions = _partitions(vectors)
         if kept < _FEW * rows:
             return 2 * partitions  # all, also where a kill came between training and its note
-        return max(_LEAST_PROBES, round(partitions * min(0.5, max(0.2, 50_000 / vectors))))
+        return max(_LEAST_PROBES, round(partitions * min(0.5, max(0.2, 40_000 / vectors))))
 
     def _count_kept(self, where: str) -> int:
         """Return how many rows a condition keeps, counted once a version."""

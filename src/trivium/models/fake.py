@@ -145,6 +145,11 @@ class FakeChat:
         self._adapters = tuple(adapters)
         self._lock = threading.Lock()
 
+    @property
+    def adapters(self) -> tuple[str, ...]:
+        """The names of the adapters that a request may choose."""
+        return self._adapters
+
     def complete(
         self,
         messages: Sequence[Message],

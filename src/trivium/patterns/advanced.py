@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from trivium.generate.answer import answer, refuse
@@ -43,6 +43,7 @@ def advanced(
     history: Sequence[Message] = (),
     on_text: OnText | None = None,
     reranker: Reranker | None = None,
+    weights: Mapping[str, float] | None = None,
 ) -> Answer:
     """Answer from what both arms of the search find, with checked citations, or refuse.
 
@@ -62,6 +63,7 @@ def advanced(
         on_text: receives the text as it comes, before its citations are numbered. From a small model, whose text is
             checked first, it receives the final text.
         reranker: a cross-encoder, if there is one.
+        weights: of the arms of the search; None is its own (`retrieve/search.py`).
 
     Raises:
         UsageError: the question is empty.
@@ -76,7 +78,7 @@ def advanced(
         detail |= {"searched": asked, "how": condensed.how, "cut": len(asked) < len(question.strip())}
     with run.step("search") as detail:
         wanted = k * _CANDIDATES if reranker is not None else k + k // 2
-        hits = search(index, asked, k=wanted, where=where, principals=principals)
+        hits = search(index, asked, k=wanted, where=where, principals=principals, weights=weights)
         detail |= {"wanted": wanted, "kept": k, **found(hits)}
     hits = _chosen(run, asked, hits, k, reranker)
     reader = Reader(index, principals)

@@ -3,7 +3,7 @@
 | spec | system |
 |---|---|
 | `pattern:advanced` | a pattern over a knowledge base (`trivium.patterns.PATTERNS`) |
-| `closed_book` | the chat model alone |
+| `closed_book`, `instructed`, `chain_of_thought` | the chat model alone |
 | `http://host:8000/v1#name` | the model `name` behind an OpenAI-compatible endpoint, asked the bare question |
 | `answers.jsonl` | earlier answers: a file of Trivium's own, or of any other system (see `stored.py`) |
 | `python:module:function` | a function of yours: the question in, an `Answer`, a text or a dictionary out |
@@ -27,7 +27,7 @@ from trivium.evaluate.failure import Holders, Rank, holders_of
 from trivium.evaluate.run import ByExample, System
 from trivium.generate.refuse import says_nothing
 from trivium.models.base import Chat, Reranker
-from trivium.patterns import PATTERNS
+from trivium.patterns import ALONE, PATTERNS
 from trivium.retrieve.search import search
 from trivium.systems.stored import answer_from, file_hash, stored
 from trivium.types import Answer, Example, Hit, Message
@@ -35,7 +35,7 @@ from trivium.types import Answer, Example, Hit, Message
 if TYPE_CHECKING:
     from trivium.index import Index
 
-FORMS = ("pattern:NAME", "closed_book", "http://HOST/v1#MODEL", "answers.jsonl", "python:MODULE:FUNCTION")
+FORMS = ("pattern:NAME", *ALONE, "http://HOST/v1#MODEL", "answers.jsonl", "python:MODULE:FUNCTION")
 _MOST_TOKENS = 512
 _JUDGEMENTS = frozenset(
     ("yes", "no", "maybe", "true", "false", "unknown", "both", "neither", "是", "否", "不是", "对", "错", "不确定")
@@ -72,6 +72,8 @@ def pattern_system(
     reranker: Reranker | None = None,
     k: int | None = None,
     principals: Sequence[str] | None = None,
+    corpus: Holders | None = None,
+    weights: Mapping[str, float] | None = None,
 ) -> OpenSystem:
     """Return a pattern over a knowledge base, as its latest commit left it.
 
@@ -82,6 +84,8 @@ def pattern_system(
         reranker: the model that reranks, if there is one.
         k: how many chunks to retrieve; None is the pattern's own number.
         principals: who asks; None is an unknown asker.
+        corpus: which chunks hold an answer, where that is known already.
+        weights: of the arms of the search, for `advanced`; None is the search's own.
 
     Raises:
         UnknownName: there is no such pattern.
@@ -90,7 +94,8 @@ def pattern_system(
         raise UnknownName("pattern", name, PATTERNS)
     view = index.snapshot()
     given: dict[str, Any] = {"chat": chat, "index": view, "reranker": reranker, "principals": principals}
-    answer = partial(PATTERNS[name], **given, **({} if k is None else {"k": k}))
+    given |= ({} if k is None else {"k": k}) | ({} if weights is None else {"weights": weights})
+    answer = partial(PATTERNS[name], **given)
     settings = {
         "name": name,
         "kind": "pattern",
@@ -98,23 +103,25 @@ def pattern_system(
         "embedder": view.manifest.get("embedder"),
         "reranker": reranker.name if reranker is not None else None,
         "k": k,
+        **({} if weights is None else {"weights": dict(weights)}),
         "principals": sorted(set(principals or ())),
-        "kb": _described(view),
+        "kb": described(view),
     }
-    if name == "closed_book":
-        return OpenSystem("closed_book", _by_example(answer), {**settings, "kb": None}, holders_of(view))
+    corpus = corpus or holders_of(view, principals=principals)
+    if name in ALONE:
+        return OpenSystem(name, by_example(answer), {**settings, "kb": None}, corpus)
     alone = partial(PATTERNS["closed_book"], chat=chat)
     return OpenSystem(
         name,
-        _by_example(answer),
+        by_example(answer),
         settings,
-        corpus=holders_of(view, principals=principals),
+        corpus=corpus,
         rank=partial(_rank, view, name, principals),
         alone=lambda example: alone(asked(example)),
     )
 
 
-def _described(index: Index) -> dict[str, Any]:
+def described(index: Index) -> dict[str, Any]:
     """Return which documents a knowledge base holds, and how they were cut and embedded."""
     content = hashlib.sha256()
     records = index.records()
@@ -138,10 +145,10 @@ def _rank(index: Index, pattern: str, principals: Sequence[str] | None, question
     return search(index, question, k=n, mode="dense" if pattern == "naive" else "hybrid", principals=principals)
 
 
-def closed_book_system(chat: Chat) -> OpenSystem:
-    """Return the chat model alone: it answers from memory."""
-    answer = partial(PATTERNS["closed_book"], chat=chat)
-    return OpenSystem("closed_book", _by_example(answer), {"name": "closed_book", "kind": "pattern", "chat": chat.name})
+def alone_system(name: str, chat: Chat) -> OpenSystem:
+    """Return the chat model alone, in one of the patterns of `ALONE`: it answers from memory."""
+    answer = partial(PATTERNS[name], chat=chat)
+    return OpenSystem(name, by_example(answer), {"name": name, "kind": "pattern", "chat": chat.name})
 
 
 def endpoint_system(url: str, *, parallel: int = 4) -> OpenSystem:
@@ -238,7 +245,8 @@ def asked(example: Example) -> str:
     return "\n".join([example.question, *lines])
 
 
-def _by_example(answer: Callable[[str], Answer]) -> ByExample:
+def by_example(answer: Callable[[str], Answer]) -> ByExample:
+    """Return a function from a question's words to an answer as a system, which is asked with the choices."""
     return ByExample(lambda example: answer(asked(example)))
 
 
@@ -251,13 +259,13 @@ def _source_hash(function: object) -> str:
 
 
 def kind_of(spec: str) -> str:
-    """Return what a spec names: "pattern", "closed_book", "endpoint", "python" or "answers".
+    """Return what a spec names: "pattern", "alone", "endpoint", "python" or "answers".
 
     Raises:
         UsageError: it names nothing of the kind.
     """
-    if spec == "closed_book":
-        return "closed_book"
+    if spec in ALONE:
+        return "alone"
     if spec.startswith("pattern:") or spec in PATTERNS:
         name = spec.removeprefix("pattern:")
         if name not in PATTERNS:
@@ -287,7 +295,7 @@ def open_system(
     Args:
         spec: what to evaluate.
         index: the knowledge base; for other systems than patterns it tells where the answers stand.
-        chat: gives the chat model, for patterns and `closed_book`.
+        chat: gives the chat model, for patterns, with a knowledge base or alone.
         reranker: the model that reranks, for patterns.
         k, principals: see `pattern_system`.
         parallel: requests at once, for an endpoint.
@@ -305,8 +313,8 @@ def open_system(
         system = answers_system(spec)
     elif chat is None:
         raise UsageError(f"{spec} needs a chat model.", "Give one.")
-    elif kind == "closed_book":
-        system = closed_book_system(chat())
+    elif kind == "alone":
+        system = alone_system(spec, chat())
     elif index is None:
         raise UsageError(f"{spec} needs a knowledge base.", "Give its folder with --kb.")
     else:
