@@ -44,3 +44,19 @@ def write_dialogues(path: Path, number: int) -> Path:
         rows.append({"instruction": " ".join(words), "input": "", "output": words[0]})
     path.write_text(json.dumps(rows), "utf-8")
     return path
+
+
+def write_reviews(place: Path, source: Path, number: int) -> tuple[Path, Path]:
+    """The first reviews of a real file of labelled texts, and a small encoder whose words are theirs."""
+    from tests.tune.objectives.small import base, texts_of
+
+    from trivium.tasks.training.read import read_training
+    from trivium.tune.objectives import labels_of
+
+    data = place / "reviews.tsv"
+    data.write_text("".join(source.read_text("utf-8").splitlines(keepends=True)[:number]), "utf-8")
+    samples = read_training(data).samples
+    made = base("classify", texts_of(samples), labels_of(samples))
+    made.model.save_pretrained(place / "encoder")
+    made.tokenizer.save_pretrained(place / "encoder")
+    return data, place / "encoder"

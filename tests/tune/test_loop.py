@@ -76,7 +76,7 @@ def test_a_stopped_run_goes_on_to_the_same_loss(folder: Path, tmp_path: Path, me
 
 
 def test_a_checkpoint_that_was_not_finished_is_passed_over(folder: Path, tmp_path: Path) -> None:
-    from trivium.tune.loop import last_whole
+    from trivium.tune.checkpoints import last_whole
 
     run(folder, tmp_path)
     newest = last_whole(tmp_path / "checkpoints")
@@ -122,15 +122,15 @@ def test_a_diverged_run_says_what_to_lower(folder: Path, tmp_path: Path, monkeyp
     monkeypatch.setattr(Causal, "loss", broken)
     with pytest.raises(TrainingFailed, match=r"diverged.*--rate"):
         run(folder, tmp_path)
-    from trivium.tune.loop import last_whole
+    from trivium.tune.checkpoints import last_whole
 
     assert last_whole(tmp_path / "checkpoints") is not None
 
 
 def test_a_full_disk_keeps_the_checkpoint_before(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from trivium.tune import loop
+    from trivium.tune import checkpoints
 
-    plain, calls = loop.save_file, [0]
+    plain, calls = checkpoints.save_file, [0]
 
     def full(weights: Any, path: Any) -> None:
         calls[0] += 1
@@ -138,11 +138,11 @@ def test_a_full_disk_keeps_the_checkpoint_before(folder: Path, tmp_path: Path, m
             raise OSError(28, "No space left on device")
         plain(weights, path)
 
-    monkeypatch.setattr(loop, "save_file", full)
+    monkeypatch.setattr(checkpoints, "save_file", full)
     with pytest.raises(StoreFull, match="--resume"):
         run(folder, tmp_path)
     monkeypatch.undo()
-    assert loop.last_whole(tmp_path / "checkpoints") is not None
+    assert checkpoints.last_whole(tmp_path / "checkpoints") is not None
     result, _ = run(folder, tmp_path, resume=True)
     assert result.steps == 12
 
@@ -159,7 +159,7 @@ def test_no_memory_says_what_to_lower(folder: Path, tmp_path: Path, monkeypatch:
 
 
 def test_weights_of_another_method_are_refused(folder: Path, tmp_path: Path) -> None:
-    from trivium.tune.loop import restore
+    from trivium.tune.checkpoints import restore
 
     run(folder, tmp_path)
     _, other = run(folder, tmp_path / "other", method="houlsby")

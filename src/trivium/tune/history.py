@@ -14,17 +14,19 @@ class History:
     """The steps of a run so far, in `rows` and in a file.
 
     Args:
-        path: the file.
+        path: the file; None for a process that writes none.
         keep: the step of the checkpoint that the run goes on from; what was written after it is taken out.
     """
 
-    def __init__(self, path: Path, keep: int) -> None:
-        self.rows = [row for row in read_history(path) if row["step"] <= keep]
+    def __init__(self, path: Path | None, keep: int) -> None:
+        self.rows = [row for row in read_history(path) if row["step"] <= keep] if path else []
         self._before = self.rows[-1]["seconds"] if self.rows else 0.0
-        new = path.with_suffix(".new")
-        new.write_text("".join(map(_line, self.rows)), "utf-8")
-        os.replace(new, path)
-        self._journal = Journal(path, "Free some space, then go on with --resume.")
+        self._journal = None
+        if path:
+            new = path.with_suffix(".new")
+            new.write_text("".join(map(_line, self.rows)), "utf-8")
+            os.replace(new, path)
+            self._journal = Journal(path, "Free some space, then go on with --resume.")
 
     @property
     def seconds(self) -> float:
@@ -34,11 +36,13 @@ class History:
     def add(self, row: Mapping[str, float]) -> None:
         """Write down a step."""
         self.rows.append(row)
-        self._journal.append(_line(row).encode(), flush=False)
+        if self._journal:
+            self._journal.append(_line(row).encode(), flush=False)
 
     def close(self) -> None:
         """Close the file."""
-        self._journal.close()
+        if self._journal:
+            self._journal.close()
 
 
 def read_history(path: Path) -> list[Mapping[str, float]]:

@@ -10,9 +10,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import math
-import os
 import re
-import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,19 +19,18 @@ from typing import Any
 
 import torch
 import transformers
-from safetensors.torch import load_file, save_file
+from accelerate.utils import convert_outputs_to_fp32
 from torch.utils.data import Dataset
 
-from trivium.errors import ModelError, StoreFull, TrainingFailed
+from trivium.errors import StoreFull, TrainingFailed
 from trivium.models.gguf_convert import quiet_transformers
 from trivium.tune.batches import LikeLengths
+from trivium.tune.checkpoints import WEIGHTS, clear, last_whole, restore, save_trained, seal, step_of
 from trivium.tune.history import History
 from trivium.tune.methods.base import Attached
-from trivium.tune.objectives.base import Objective, Prepared
+from trivium.tune.objectives.base import Batch, Objective, Prepared
+from trivium.tune.processes import agreed, count, leads, see_whole, summed
 
-WEIGHTS = "trained.safetensors"
-_WHOLE = "whole"  # written last into a checkpoint
-_STEP = re.compile(r"checkpoint-(\d+)$")
 _SCHEDULES = {"linear": "linear", "cosine": "cosine", "constant": "constant_with_warmup"}
 
 
@@ -126,17 +123,20 @@ def train(
         on_progress: told after each step.
         stop: asked after each step; true ends the run with a checkpoint, as if it had been killed then.
 
+    Of several processes the first alone writes, validates and is asked; see `processes`.
+
     Raises:
+        UsageError: several processes hold a part of the model each.
         TrainingFailed: the loss is no number, or the memory is used up; says what to lower.
         StoreFull: a checkpoint could not be written; the one before is whole.
     """
+    see_whole()
     folder.mkdir(parents=True, exist_ok=True)
     checkpoints = folder / "checkpoints"
     start = last_whole(checkpoints) if resume else None
-    if not resume:
-        for old in (checkpoints, folder / "best"):
-            shutil.rmtree(old, ignore_errors=True)
-    history = History(folder / "history.jsonl", keep=_step_of(start))
+    if leads():
+        clear(folder, resume)
+    history = History(folder / "history.jsonl" if leads() else None, keep=step_of(start))
     watch = _Watch(attached, objective, settings, folder, validation, history, on_progress, stop, prepared)
     with quiet_transformers():
         loop = _Loop(attached, objective, prepared, settings, checkpoints, dtype, watch)
@@ -150,6 +150,24 @@ def train(
     if validation and best.exists():
         restore(attached, best)
     return watch.result(loop.state.global_step)
+
+
+class _Lesson(torch.nn.Module):
+    """The model with its loss, as one module: what accelerate wraps.
+
+    DDP and its like share gradients where they are called themselves. A loss that calls the model inside of them would
+    train each process alone.
+    """
+
+    def __init__(self, attached: Attached, objective: Objective) -> None:
+        super().__init__()
+        self.model = attached.model
+        self._attached, self._objective = attached, objective
+
+    def forward(self, batch: Batch, scale: float, penalty: float) -> torch.Tensor:
+        """Return the loss of a micro-batch times `scale`, and the method's own penalty times `penalty`."""
+        loss: torch.Tensor = self._objective.loss(batch)[0] * scale
+        return loss + self._attached.penalty() * penalty if penalty else loss
 
 
 class _Loop(transformers.Trainer):
@@ -168,7 +186,7 @@ class _Loop(transformers.Trainer):
         self._attached, self._objective, self._prepared, self._how = attached, objective, prepared, settings
         self._watch = watch
         on_cpu = not torch.cuda.is_available()
-        batches = math.ceil(len(prepared.items) / settings.batch)
+        batches = math.ceil(len(prepared.items) / settings.batch / count())
         total = settings.steps or max(1, math.ceil(settings.epochs * batches / settings.accumulate))
         watch.every = settings.every or max(1, math.ceil(total / 4))
         arguments = transformers.TrainingArguments(
@@ -183,7 +201,6 @@ class _Loop(transformers.Trainer):
             max_grad_norm=settings.clip,
             seed=settings.seed,
             use_cpu=on_cpu,
-            bf16=dtype is torch.bfloat16,
             save_strategy="steps",
             save_steps=watch.every,
             save_total_limit=2,
@@ -194,41 +211,40 @@ class _Loop(transformers.Trainer):
             remove_unused_columns=False,
             dataloader_pin_memory=not on_cpu,
         )
+        arguments._n_gpu = min(arguments.n_gpu, 1)  # several GPUs are several processes
         super().__init__(
-            model=attached.model,
+            model=_Lesson(attached, objective),
             args=arguments,
             train_dataset=_Items(prepared.items),
             data_collator=objective.collate,
             callbacks=[watch],
         )
         self.remove_callback(transformers.PrinterCallback)
+        if dtype is torch.bfloat16:  # the model's own products, and not those of a loss
+            half = torch.autocast(arguments.device.type, torch.bfloat16)
+            attached.model.forward = convert_outputs_to_fp32(half(attached.model.forward))
 
     def _get_train_sampler(self, *_: Any, **__: Any) -> LikeLengths:
         return LikeLengths(self._prepared.lengths, self._how.batch, self._how.seed)
 
     def _get_num_items_in_batch(self, batch_samples: Sequence[Any], device: Any) -> torch.Tensor:
-        count = torch.tensor(sum(self._objective.terms(micro) for batch in batch_samples for micro in batch))
-        if self.args.world_size > 1:
-            count = self.accelerator.gather(count.to(device)).sum()
-        return count.clamp(min=1)
+        terms = sum(self._objective.terms(micro) for batch in batch_samples for micro in batch)
+        return summed(torch.tensor(terms, device=device)).clamp(min=1)
 
     def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> torch.Tensor:
         """Take the gradients of one batch, micro-batch after micro-batch; the loss is the mean over the whole step."""
         model.train()
         batches = self._prepare_inputs(inputs)
-        scale = float(self.args.world_size) / float(num_items_in_batch)
+        scale = count() / float(num_items_in_batch)  # DDP takes the mean over the processes
         total = torch.zeros((), device=self.args.device)
         for number, batch in enumerate(batches):
             last = number == len(batches) - 1
-            with (
-                self.accelerator.no_sync(model) if not last else contextlib.nullcontext(),
-                self.compute_loss_context_manager(),
-            ):
-                loss = self._objective.loss(batch)[0] * scale
-                if last:
-                    loss = loss + self._attached.penalty() / self.current_gradient_accumulation_steps
-            self.accelerator.backward(loss)
+            penalty = 1 / self.current_gradient_accumulation_steps if last else 0.0
+            with contextlib.nullcontext() if last else self.accelerator.no_sync(model):
+                loss = model(batch, scale, penalty)
+                self.accelerator.backward(loss)
             total += loss.detach()
+        total = summed(total) / count()
         self._watch.add(float(total))
         if not bool(torch.isfinite(total)):
             raise TrainingFailed(
@@ -256,12 +272,10 @@ class _Loop(transformers.Trainer):
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         super()._save_checkpoint(model, trial)
+        self.accelerator.wait_for_everyone()
         place = Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}"
         if self.args.should_save:
-            for file in place.iterdir():
-                _flush(file)
-            (place / _WHOLE).write_text("", "utf-8")
-            _flush(place / _WHOLE)
+            seal(place)
 
 
 class _Watch(transformers.TrainerCallback):
@@ -283,7 +297,8 @@ class _Watch(transformers.TrainerCallback):
         self._best_file = folder / "best" / WEIGHTS
         self._validation, self._history = validation, history
         self._on_progress, self._stop = on_progress, stop
-        self._tokens = sum(prepared.lengths) / len(prepared.lengths) * settings.batch * settings.accumulate
+        rows = settings.batch * settings.accumulate * count()
+        self._tokens = sum(prepared.lengths) / len(prepared.lengths) * rows
         self.every = 1
         self.stopped = ""
         self._loss = 0.0
@@ -304,14 +319,21 @@ class _Watch(transformers.TrainerCallback):
         self._attached.on_step(state.global_step + 1, state.max_steps)
 
     def on_step_end(self, args: Any, state: Any, control: Any, **more: Any) -> None:
-        """Write down the step, validate where it is time, and stop where there is reason to."""
-        step = state.global_step
+        """Take note of the step, and stop where there is reason to."""
+        if leads():
+            self._note(state.global_step, state.max_steps, more["lr_scheduler"].get_last_lr()[0])
+        self.stopped = agreed(self.stopped)
+        if self.stopped:
+            control.should_training_stop = True
+            control.should_save = True
+
+    def _note(self, step: int, steps: int, rate: float) -> None:
+        """Write down the step, validate where it is time, and find out whether there is reason to stop."""
         self._taken += 1
         seconds = time.perf_counter() - self._began
         self._spent = self._history.seconds + seconds
-        rate = more["lr_scheduler"].get_last_lr()[0]
         loss, self._loss = self._loss, 0.0
-        due = step % self.every == 0 or step >= state.max_steps
+        due = step % self.every == 0 or step >= steps
         line: dict[str, float] = {"step": step, "loss": loss, "rate": rate, "seconds": round(self._spent, 3)}
         enough = 0 < self._settings.seconds <= self._spent
         asked = self._stop is not None and self._stop()
@@ -322,12 +344,10 @@ class _Watch(transformers.TrainerCallback):
             self._judge(step, line)
         self._history.add(line)
         if self._on_progress is not None:
-            left = seconds / self._taken * (state.max_steps - step)
-            self._on_progress(Progress(step, state.max_steps, loss, rate, self._tokens * self._taken / seconds, left))
-        if asked or enough or self.stopped:
+            left = seconds / self._taken * (steps - step)
+            self._on_progress(Progress(step, steps, loss, rate, self._tokens * self._taken / seconds, left))
+        if asked or enough:
             self.stopped = self.stopped or ("asked" if asked else "time is up")
-            control.should_training_stop = True
-            control.should_save = True
 
     def _judge(self, step: int, line: Mapping[str, float]) -> None:
         """Keep the weights if the validation in `line` is the best so far; stop where too many were none."""
@@ -382,48 +402,6 @@ class _Items(Dataset[Any]):
         return self._items[place]
 
 
-def save_trained(attached: Attached, file: Path) -> None:
-    """Write what is trained, whole or not at all: a file beside it takes its place when it is on the disk."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    new = file.with_suffix(".new")
-    # Tied weights have two names and one storage: each is written once, by its first.
-    weights: dict[str, torch.Tensor] = {}
-    seen: set[int] = set()
-    for name, parameter in attached.trained().items():
-        if parameter.data_ptr() not in seen:
-            seen.add(parameter.data_ptr())
-            weights[name] = parameter.detach().cpu().contiguous()
-    save_file(weights, new)
-    _flush(new)
-    os.replace(new, file)
-
-
-@torch.no_grad()
-def restore(attached: Attached, file: Path) -> None:
-    """Put back what `save_trained` wrote.
-
-    Raises:
-        ModelError: the file is of another model or method.
-    """
-    weights = load_file(file)
-    trained = attached.trained()
-    if not weights.keys() <= trained.keys():
-        raise ModelError(f"{file} was written by another method or for another model.", "Start the run anew.")
-    for name, value in weights.items():
-        trained[name].copy_(value)
-
-
-def last_whole(checkpoints: Path) -> Path | None:
-    """Return the newest checkpoint that was written to its end, or None."""
-    found = [place for place in checkpoints.glob("checkpoint-*") if (place / _WHOLE).exists()]
-    return max(found, key=_step_of, default=None)
-
-
-def _step_of(checkpoint: Path | None) -> int:
-    match = _STEP.search(checkpoint.name) if checkpoint is not None else None
-    return int(match[1]) if match else 0
-
-
 def _groups(attached: Attached, settings: Settings) -> list[dict[str, Any]]:
     """Return what is trained by learning rate; norms and biases are not decayed."""
     groups: dict[tuple[float, float], list[Any]] = {}
@@ -453,8 +431,3 @@ def _explained(error: Exception, folder: Path) -> Exception:
             "Free some space, then go on with --resume: the checkpoint before is whole.",
         )
     return error
-
-
-def _flush(file: Path) -> None:
-    with file.open("rb") as opened:
-        os.fsync(opened.fileno())

@@ -17,15 +17,18 @@ from typing import Any
 from trivium.errors import UsageError
 from trivium.evaluate import record as records
 from trivium.extras import need
-from trivium.index.durable import write_whole
+from trivium.index.durable import read_json, write_whole
 from trivium.tasks.training.clean import clean
 from trivium.tasks.training.divide import divide
 from trivium.tasks.training.read import read_training
 from trivium.tasks.training.values import Kind, Sample, TrainingSet
+from trivium.tune.processes import here, leads
 
 REPORT = "report.json"
+HISTORY = "history.jsonl"
 ADAPTER = "adapter"
 CURVE = "curve.png"
+_TOTALS = ("rows", "samples")  # of a training set's report; the rest of it counts what is odd
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +150,7 @@ def tune(
     folder: Path,
     *,
     resume: bool = False,
+    score: bool = True,
     before: Callable[[Before], None] | None = None,
     on_progress: Callable[[Any], None] | None = None,
     stop: Callable[[], bool] | None = None,
@@ -158,10 +162,13 @@ def tune(
         plan: what to do.
         folder: of the run; one that holds the same plan is gone on with where `resume` is set.
         resume: go on from the last good checkpoint.
+        score: score the test part at the end; see `score_test` for later.
         before: told what is known before training starts.
         on_progress: told after each step; see `loop.Progress`.
         stop: asked after each step.
         command: for the record.
+
+    Of several processes (see `processes`) the first one's report is the run's.
 
     Raises:
         UsageError: the plan cannot be carried out; says why and what to take instead.
@@ -170,28 +177,60 @@ def tune(
     need("torch", extra="tune")
     from trivium.tune.export.card import write_card
 
+    if not leads():
+        return _lend_a_hand(plan, folder, resume)
     parts = parts_of(plan)
-    settings = {"plan": asdict(plan), "data": _digest([plan.data, plan.validation, plan.test])}
+    settings = {"plan": asdict(plan), "data": digest(plan)}
     with records.holding(folder):
-        record = records.begin(folder, settings, command) if (folder / records.RECORD).exists() else None
-        if record is not None and not resume:
-            raise UsageError(
-                f"{folder} already holds this run.", "Go on with it with --resume, or begin another with --out."
-            )
+        record = taken_up(folder, settings, command, resume)
         if record is not None and record.complete:
-            found: Mapping[str, Any] = json.loads((folder / REPORT).read_text("utf-8"))
-            return found
+            return read_json(folder / REPORT)
         lesson = _lesson(plan, parts)
         if before is not None:
             before(_before(plan, parts, lesson))
         record = record or records.begin(folder, settings, command)  # not sooner: a preview begins no run
-        report = _carried_out(plan, parts, lesson, folder, resume, on_progress, stop)
+        report = _carried_out(plan, parts, lesson, folder, resume, score, on_progress, stop)
         done = report["stopped"] != "asked"
         if done:
             write_whole(folder / REPORT, json.dumps(report, indent=1) + "\n")
             write_card(folder)
         records.end(folder, record, asked=report["steps"], seconds=report["seconds"], complete=done)
         return report
+
+
+def taken_up(folder: Path, settings: Mapping[str, Any], command: Sequence[str], resume: bool) -> records.Record | None:
+    """Return the record of the run that is gone on with, or None where the folder holds none.
+
+    Raises:
+        UsageError: it holds one with other settings, or this one, and `resume` is not set.
+    """
+    if not (folder / records.RECORD).exists():
+        return None
+    record = records.begin(folder, settings, command)
+    if not resume:
+        raise UsageError(
+            f"{folder} already holds this run.", "Go on with it with --resume, or begin another with --out."
+        )
+    return record
+
+
+def score_test(plan: Plan, run: Path, folder: Path) -> dict[str, Any]:
+    """Score the test part with the best weights of a finished run; return it as the report has it.
+
+    Args:
+        plan: of the run.
+        run: its folder.
+        folder: where the page on the test part is written.
+    """
+    from trivium.tune.checkpoints import WEIGHTS, restore
+
+    parts = parts_of(plan)
+    if not parts.test:
+        return {}
+    lesson = _lesson(plan, parts)
+    restore(lesson.attached, run / "best" / WEIGHTS)
+    lesson.attached.model.eval()
+    return _tested(plan, parts, lesson, folder)
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,25 +250,37 @@ class _Lesson:
 def _lesson(plan: Plan, parts: Parts) -> _Lesson:
     import torch
 
-    from trivium.tune.bases import open_base
     from trivium.tune.loop import Settings
-    from trivium.tune.methods import attach
-    from trivium.tune.objectives import Options, labels_of, objective_for, task_for
+    from trivium.tune.objectives import task_for
     from trivium.tune.precision import compute_dtype
 
     how = Settings(**plan.training)
     task = task_for(parts.train.kind, plan.task or None)
-    torch.manual_seed(how.seed)
     device = "cuda" if torch.cuda.is_available() else "cpu"
+    if device == "cuda":
+        torch.cuda.set_device(here())
     dtype = compute_dtype(device)
+    folder, attached, objective = _opened(plan, parts, task, how.seed, device, dtype)
+    prepared = objective.prepare(parts.train.samples)
+    return _Lesson(folder, task, device, dtype, how, attached, objective, prepared)
+
+
+def _opened(plan: Plan, parts: Parts, task: str, seed: int, device: str, dtype: Any) -> tuple[Path, Any, Any]:
+    """Return the base's folder, the base with the method on it, and the objective: each time the same, to new heads."""
+    import torch
+
+    from trivium.tune.bases import open_base
+    from trivium.tune.methods import attach
+    from trivium.tune.objectives import Options, labels_of, objective_for
+
+    torch.manual_seed(seed)
     base = open_base(plan.base, task, labels=labels_of(parts.train.samples))
+    base.model.to(device)  # before the objective looks where it is
     if plan.checkpointing:
         base.model.gradient_checkpointing_enable({"use_reentrant": False})
     attached = attach(base.model, plan.method, plan.settings, task=task)
-    options = Options(longest=plan.longest, tokens=plan.tokens, packed=plan.packed, dtype=dtype, seed=how.seed)
-    objective = objective_for(parts.train.kind, base, attached, parts.train.samples, options)
-    prepared = objective.prepare(parts.train.samples)
-    return _Lesson(base.folder, task, device, dtype, how, attached, objective, prepared)
+    options = Options(longest=plan.longest, tokens=plan.tokens, packed=plan.packed, dtype=dtype, seed=seed)
+    return base.folder, attached, objective_for(parts.train.kind, base, attached, parts.train.samples, options)
 
 
 def _before(plan: Plan, parts: Parts, lesson: _Lesson) -> Before:
@@ -264,6 +315,7 @@ def _carried_out(
     lesson: _Lesson,
     folder: Path,
     resume: bool,
+    score: bool,
     on_progress: Callable[[Any], None] | None,
     stop: Callable[[], bool] | None,
 ) -> dict[str, Any]:
@@ -290,7 +342,12 @@ def _carried_out(
         "method": plan.method,
         "steps": result.steps,
         "loss": result.loss,
-        "best": {"score": result.best, "step": result.best_step, "measure": objective.measure},
+        "best": {
+            "score": result.best,
+            "step": result.best_step,
+            "measure": objective.measure,
+            "larger_is_better": objective.larger_is_better,
+        },
         "seconds": round(result.seconds, 1),
         "tokens_per_second": round(result.tokens_per_second, 1),
         "stopped": result.stopped,
@@ -299,23 +356,39 @@ def _carried_out(
         "notes": _notes(parts, lesson.prepared),
         "cut": len(lesson.prepared.cut),
     }
-    if result.stopped == "asked":
+    if result.stopped == "asked" or not leads():
         return report
     attached.save(folder / ADAPTER)
-    if parts.test:
+    if score and parts.test:
         attached.model.eval()
         report |= _tested(plan, parts, lesson, folder)
     draw_curve(result.history, folder / CURVE)
     return report
 
 
+def _lend_a_hand(plan: Plan, folder: Path, resume: bool) -> Mapping[str, Any]:
+    """Train as one of several processes that is not the first: that one keeps the folder and has the report."""
+    if read_json(folder / records.RECORD).get("complete"):
+        return read_json(folder / REPORT)
+    parts = parts_of(plan)
+    return _carried_out(plan, parts, _lesson(plan, parts), folder, resume, False, None, None)
+
+
 def _tested(plan: Plan, parts: Parts, lesson: _Lesson, folder: Path) -> dict[str, Any]:
     """Score the test part, once, against the untuned base and simple systems; see `final.final_test`."""
     from trivium.tune.final import TUNED, final_test, verdict_of, write_final
+    from trivium.tune.objectives.inputs import products
 
-    final = final_test(
-        parts.train.kind, lesson.objective, lesson.attached, parts.train.samples, parts.test, seed=lesson.how.seed
-    )
+    with products(lesson.attached.model, lesson.dtype):  # as in the validation
+        final = final_test(
+            parts.train.kind,
+            lesson.objective,
+            lesson.attached,
+            parts.train.samples,
+            parts.test,
+            untuned=_untuned(plan, parts, lesson),
+            seed=lesson.how.seed,
+        )
     write_final(final, folder)
     systems = {
         name: {score: asdict(value) for score, value in scores.items()} for name, scores in final.systems.items()
@@ -330,7 +403,16 @@ def _sizes(parts: Parts) -> dict[str, int]:
 def _notes(parts: Parts, prepared: Any) -> dict[str, int]:
     """Return how many samples were mended or left out, by the reason: by cleaning, and as they do not fit the model."""
     counts = {**parts.report, **{name: len(ids) for name, ids in prepared.dropped.items()}}
-    return {name: number for name, number in counts.items() if number and name != "samples"}
+    return {name: number for name, number in counts.items() if number and name not in _TOTALS}
+
+
+def _untuned(plan: Plan, parts: Parts, lesson: _Lesson) -> Any:
+    """Return the objective on the base loaded anew, where the method has changed its weights; else None."""
+    if lesson.attached.method.switchable:
+        return None
+    _, attached, objective = _opened(plan, parts, lesson.task, lesson.how.seed, lesson.device, lesson.dtype)
+    attached.model.eval()
+    return objective
 
 
 def _drawn(given: TrainingSet, limit: int) -> TrainingSet:
@@ -338,11 +420,10 @@ def _drawn(given: TrainingSet, limit: int) -> TrainingSet:
     return replace(given, samples=tuple(ordered[:limit]))
 
 
-def _digest(files: Sequence[str]) -> str:
+def digest(plan: Plan) -> str:
+    """Return a fingerprint of the files that a plan reads."""
     total = hashlib.sha256()
-    for file in files:
-        if not file:
-            continue
+    for file in filter(None, (plan.data, plan.validation, plan.test)):
         path = Path(file)
         for one in sorted(path.rglob("*")) if path.is_dir() else [path]:
             if one.is_file():
