@@ -86,6 +86,21 @@ def settings_of(given: Sequence[str] | None) -> dict[str, Any]:
     return {key: _json(value) for key, value in _pairs(given or (), "--set", "rank=16")}
 
 
+def space_of(given: Sequence[str] | None) -> dict[str, tuple[Any, ...]]:
+    """Return the values that `rank=4,8,16` and the like name, by the setting; each is JSON where it parses as such.
+
+    Raises:
+        UsageError: a pair has no `=`, no key, or no value.
+    """
+    found: dict[str, tuple[Any, ...]] = {}
+    for key, values in _pairs(given or (), "--search", "rank=4,8,16"):
+        words = [word.strip() for word in values.split(",")]
+        if not all(words):
+            raise UsageError(f"--search {key}={values} leaves a value out.", "For example: --search rank=4,8,16")
+        found[key] = tuple(dict.fromkeys((*found.get(key, ()), *map(_json, words))))
+    return found
+
+
 def _pairs(given: Sequence[str], option: str, example: str) -> Iterator[tuple[str, str]]:
     for pair in given:
         key, sign, value = pair.partition("=")

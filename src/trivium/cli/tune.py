@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,13 +10,13 @@ import typer
 from typer.core import TyperGroup
 
 from trivium.cli import tune_export, tune_retrieval
-from trivium.cli.options import Debug, Json, settings_of
+from trivium.cli.options import Debug, Json, settings_of, space_of
 from trivium.cli.progress import training as watched
 from trivium.cli.screen import Screen
 from trivium.errors import UsageError
 
 if TYPE_CHECKING:
-    from trivium.tune.run import Before
+    from trivium.tune.run import Before, Plan
 
 Data = Annotated[str, typer.Argument(metavar="DATA", help="A training set of any known format: see `trivium data`.")]
 BaseModel = Annotated[
@@ -88,6 +88,11 @@ def tune(
     minutes: Annotated[float, typer.Option(metavar="M", help="The longest that training may take.")] = 0.0,
     seed: Annotated[int, typer.Option(metavar="N", help="Another seed, another order.")] = 0,
     limit: Annotated[int, typer.Option(metavar="N", help="Use at most N samples.")] = 0,
+    search: Annotated[
+        list[str] | None,
+        typer.Option("--search", metavar="KEY=V,V", help="Try each value, and keep the best by validation. Repeat it."),
+    ] = None,
+    trials: Annotated[int, typer.Option(metavar="N", min=0, help="Of a search: draw N at random. 0: all.")] = 0,
     out: Out = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last good checkpoint.")] = False,
     preview: Annotated[bool, typer.Option("--preview", help="Show what would be trained, and stop.")] = False,
@@ -96,8 +101,11 @@ def tune(
 ) -> int:
     """Tune a model on your samples. The result goes straight back into ask, evaluate and compare."""
     from trivium.evaluate.record import command_line
+    from trivium.tune.processes import leads
     from trivium.tune.run import Plan, default_folder, look
     from trivium.tune.run import tune as carry_out
+    from trivium.tune.search import default_folder as search_folder
+    from trivium.tune.search import trials_of
 
     screen: Screen = ctx.obj
     if schedule not in ("linear", "cosine", "constant"):
@@ -111,23 +119,74 @@ def tune(
         data, base, method, settings_of(setting), task, kind, validation, test, longest, tokens, packed, checkpointing,
         training, limit,
     )  # fmt: skip
+    space = space_of(search)
+    if trials and not space:
+        raise UsageError("--trials is of a search.", "Say what to search: --search rank=4,8,16.")
     if preview:
-        known = look(plan)
+        known = look(trials_of(plan, space, most=trials)[0].plan if space else plan)
         _introduce(screen, known)
         if screen.as_json:
             screen.emit(_facts(known))
         return 0
+    if space:
+        return _search(screen, plan, space, trials, out or search_folder(plan, space, trials), resume)
     folder = out or default_folder(plan)
     with watched(screen) as (show, stop):
         report = carry_out(
             plan, folder, resume=resume, before=lambda known: _introduce(screen, known),
             on_progress=show, stop=stop, command=command_line(),
         )  # fmt: skip
-    if screen.as_json:
+    if not leads():
+        pass  # of several processes the first one speaks
+    elif screen.as_json:
         screen.emit(report)
     else:
         _print(screen, report, folder)
     return 130 if report["stopped"] == "asked" else 0
+
+
+def _search(
+    screen: Screen, plan: Plan, space: Mapping[str, Sequence[Any]], trials: int, folder: Path, resume: bool
+) -> int:
+    """Try the values of a space, and show all trials with the winner."""
+    from trivium.evaluate.record import command_line
+    from trivium.tune.search import Trial
+    from trivium.tune.search import search as carry_out
+
+    def tell(trial: Trial, at: int, of: int) -> None:
+        tried = ", ".join(f"{key}={value}" for key, value in trial.settings.items())
+        screen.say(f"Trial {at} of {of}: {tried}")
+
+    with watched(screen) as (show, stop):
+        report = carry_out(
+            plan, space, folder, most=trials, resume=resume, before=lambda known: _introduce(screen, known),
+            on_trial=tell, on_progress=show, stop=stop, command=command_line(),
+        )  # fmt: skip
+    if screen.as_json:
+        screen.emit(report)
+    else:
+        _print_trials(screen, report["search"])
+        _print(screen, report, folder)
+    return 130 if report["stopped"] == "asked" else 0
+
+
+def _print_trials(screen: Screen, found: Mapping[str, Any]) -> None:
+    """Show a row for each trial that was finished, with a star before the winner."""
+    from rich.table import Table
+
+    rows = found["trials"]
+    if not rows:
+        return
+    table = Table(box=None, pad_edge=False)
+    headings = ("", *rows[0]["settings"], f"validation {found.get('measure', '')}".strip(), "step", "parameters", "s")
+    for name in headings:
+        table.add_column(name, justify="left" if name in rows[0]["settings"] else "right", overflow="fold")
+    for row in rows:
+        outcome = row["problem"] or ("-" if row["score"] is None else f"{row['score']:.4f}")
+        figures = (str(row["step"]), f"{row['parameters']:,}", f"{row['seconds']:,.0f}")
+        settings = [str(value) for value in row["settings"].values()]
+        table.add_row("*" if row["name"] == found.get("winner") else "", *settings, outcome, *figures)
+    screen.out.print(table)
 
 
 def _introduce(screen: Screen, known: Before) -> None:
@@ -163,7 +222,8 @@ def _print(screen: Screen, report: Mapping[str, Any], folder: Path) -> None:
     from trivium.tune.run import ADAPTER
 
     if report["stopped"] == "asked":
-        screen.out.print(f"Stopped at step {report['steps']}. Go on with: --resume --out {folder}")
+        at = f"step {report['steps']}" if "steps" in report else f"trial {len(report['search']['trials']) + 1}"
+        screen.out.print(f"Stopped at {at}. Go on with: --resume --out {folder}", soft_wrap=True)
         return
     best = report["best"]
     if best["score"] is not None:

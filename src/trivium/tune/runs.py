@@ -14,8 +14,11 @@ from trivium.tune.run import REPORT
 
 
 def list_runs(folder: Path) -> list[dict[str, Any]]:
-    """Return what is known of each tuning run in `folder` or below it, newest first."""
-    places = [folder] if (folder / records.RECORD).exists() else sorted(folder.glob(f"*/{records.RECORD}"))
+    """Return what is known of each tuning run in `folder` or below it, newest first; of a search its trials too."""
+    if (folder / records.RECORD).exists():
+        places = [folder, *sorted(folder.glob(f"trials/*/{records.RECORD}"))]
+    else:
+        places = sorted(folder.glob(f"*/{records.RECORD}"))
     found = []
     for place in places:
         run = place if place.is_dir() else place.parent
