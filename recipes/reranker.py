@@ -11,6 +11,7 @@ and collections that nothing here has seen.
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import random
 import re
@@ -22,7 +23,6 @@ from pathlib import Path
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-import numpy as np
 import torch
 from grounded import load
 
@@ -36,7 +36,7 @@ from trivium.tune.loop import Progress, Settings, train
 from trivium.tune.methods import attach
 from trivium.tune.precision import compute_dtype
 from trivium.tune.retrieval.negatives import mine, tells
-from trivium.tune.retrieval.reranker import Rerank, ship
+from trivium.tune.retrieval.reranker import Rerank, best_prior, likelihood, ship
 from trivium.types import Document, Example
 
 OTHERS = {
@@ -122,21 +122,6 @@ def window(text: str, held: Sequence[str], draw: random.Random) -> str:
     return text[words[first][0] : words[first + size - 1][1]]
 
 
-def likelihood(sample: Retrieval, weight: float) -> float:
-    """Return the probability of the positive among its negatives by the search's scores alone."""
-    scores = weight * np.array([*sample.positive_scores, *sample.negative_scores])
-    return float(np.exp(scores[0] - np.logaddexp.reduce(scores)))
-
-
-def best_prior(samples: Sequence[Retrieval]) -> float:
-    """Return the weight at which the search's scores alone give the positives the highest likelihood."""
-
-    def loss(weight: float) -> float:
-        return -sum(np.log(likelihood(sample, weight)) for sample in samples)
-
-    return min(np.arange(1.0, 30.5, 0.5), key=loss)
-
-
 def tell(at: Progress) -> None:
     """Print where the run is."""
     if at.step % 5 == 0:
@@ -168,7 +153,7 @@ def main() -> None:
     train_set = read_training(file)
     prior = best_prior(train_set.samples)
     # What the search is sure of teaches nothing: the gradient is the probability that is missing.
-    unsure = [sample for sample in train_set.samples if likelihood(sample, prior) < SURE]
+    unsure = [sample for sample in train_set.samples if likelihood(sample, prior) < math.log(SURE)]
     unsure = random.Random(0).sample(unsure, min(arguments.learnt, len(unsure)))
     print(f"{len(unsure)} of {len(train_set.samples)} questions are learnt from, prior {prior}", flush=True)
     base = open_base(None, "classify")

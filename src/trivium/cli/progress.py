@@ -159,6 +159,53 @@ def fetch_defaults(screen: Screen, roles: Sequence[str]) -> None:
 
 
 @contextmanager
+def stages(screen: Screen) -> Iterator[Callable[[str, int, int], None]]:
+    """Show how the stages of a long job go; yields what is called with (what, done, of how many).
+
+    A stage that is done leaves the screen to whatever shows itself next.
+    """
+    if not screen.err.is_interactive:
+        yield _StageLines(screen)
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    bar = Bar(*columns, console=screen.err, transient=True)
+    tasks: dict[str, Any] = {}
+
+    def show(what: str, done: int, total: int) -> None:
+        if what not in tasks:
+            for old in tasks.values():
+                bar.update(old, visible=False)
+            tasks[what] = bar.add_task(what, total=total)
+        if not bar.live.is_started:
+            bar.start()
+        bar.update(tasks[what], completed=done, total=total)
+        if done >= total:
+            bar.remove_task(tasks.pop(what))
+            bar.stop()
+
+    try:
+        yield show
+    finally:
+        bar.stop()
+
+
+class _StageLines:
+    """A line every few seconds, and one where a stage is done."""
+
+    def __init__(self, screen: Screen) -> None:
+        self._screen = screen
+        self._said = time.monotonic()
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        if done >= total or time.monotonic() - self._said >= _LINE_SECONDS:
+            self._said = time.monotonic()
+            self._screen.say(f"{what}: {done:,} of {total:,}")
+
+
+@contextmanager
 def training(screen: Screen) -> Iterator[tuple[Callable[[Step], None], Callable[[], bool]]]:
     """Yield what shows the progress, and what tells whether to stop: the first Ctrl-C ends after the step."""
     asked: list[bool] = []

@@ -48,12 +48,7 @@ def register(app: typer.Typer) -> None:
     """Put this file's commands on the command line."""
     group = typer.Typer(cls=_OrData, help="Tune a model, an embedder or a reranker.", no_args_is_help=True)
     group.command("model", epilog="Example: trivium tune train.jsonl --method lora --set rank=16 --epochs 2")(tune)
-    group.command("embedder", epilog="Example: trivium tune embedder questions.jsonl --kb handbook")(
-        tune_retrieval.tune_embedder
-    )
-    group.command("reranker", epilog="Example: trivium tune reranker questions.jsonl --kb handbook")(
-        tune_retrieval.tune_reranker
-    )
+    tune_retrieval.register(group)
     tune_export.register(group)
     app.add_typer(group, name="tune")
     app.command("runs", epilog="Example: trivium runs runs/tune-a runs/tune-b")(runs)

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from trivium.errors import ModelError, UsageError
+from trivium.models.adapters import settings
 from trivium.models.base import Reranker, Vectors
 from trivium.models.encoder_config import read_config
 from trivium.models.encoder_tokens import EncoderTokenizer
@@ -31,6 +32,9 @@ class OnnxReranker:
         precision: `int8` or `fp32`.
         threads: pairs scored at once; None takes the cores that this process may use.
 
+    `prior` is how much the search's own score weighs beside its own: what `trivium tune reranker` taught it with, and
+    0 for any other.
+
     Raises:
         ModelNotFound: a file of the folder is missing.
         ModelError: the architecture is not supported, or the model is not a cross-encoder.
@@ -49,6 +53,7 @@ class OnnxReranker:
                 "Give a cross-encoder with one label (a score) or two (irrelevant, relevant).",
             )
         self._max_tokens = config.max_tokens
+        self.prior = float(settings(path).get("prior", 0.0))
         self._name = f"{path.name}-{precision}-{self._session.digest[:12]}"
 
     @property

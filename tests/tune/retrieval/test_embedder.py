@@ -3,16 +3,16 @@
 
 from __future__ import annotations
 
-import json
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.models.tiny_encoders import HIDDEN, UNITS, write_encoder, write_json
+from tests.models.tiny_encoders import HIDDEN
 
 torch = pytest.importorskip("torch", reason="the extra 'tune' is not installed")
 pytest.importorskip("peft", reason="the extra 'tune' is not installed")
+
+from tests.tune.retrieval.small import base_folder
 
 from trivium.errors import UnknownName, UsageError
 from trivium.models.embed import OnnxEmbedder
@@ -29,15 +29,6 @@ WORDS = ["warranty", "engine", "years", "yesterday", "broke", "lasts"]
 @pytest.fixture(autouse=True)
 def home(tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("TRIVIUM_HOME", str(tmp_path / "home"))
-
-
-def base_folder(folder: Path) -> Path:
-    write_encoder(folder, max_length=24)
-    config = json.loads((folder / "config.json").read_text())
-    more = {"intermediate_size": UNITS, "hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
-    write_json(folder / "config.json", {**config, **more, "architectures": ["BertModel"]})
-    write_json(folder / "tokenizer_config.json", {"tokenizer_class": "PreTrainedTokenizerFast", "pad_token": "[PAD]"})
-    return folder
 
 
 def samples() -> list[Retrieval]:

@@ -81,8 +81,11 @@ def test_a_base_without_questions_asks_itself(base):
     assert samples
     assert all(sample.query not in sample.positives[0] or two.startswith(sample.query) for sample in samples)
     found = with_negatives(
-        samples, lambda q, k: [(h.chunk.document_id, h.chunk.text) for h in base.lexical(q, n=k)], skip=0
+        samples, lambda q, k: [(h.chunk.source, h.chunk.text, h.score) for h in base.lexical(q, n=k)], skip=0
     )
+    assert {sample.group for sample in found} <= {*TEXTS, "cape"}
     assert all(sample.positives[0] not in sample.negatives for sample in found)
+    assert all(len(sample.negative_scores) == len(sample.negatives) for sample in found)
+    assert any(sample.positive_scores[0] > max(sample.negative_scores, default=0.0) for sample in found)
     with pytest.raises(UsageError, match="heading"):
         without_labels([])

@@ -9,13 +9,13 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from trivium.errors import UsageError
+from trivium.errors import StoreBusy, StoreFull, UsageError
 from trivium.evaluate.statistics import interval
 from trivium.index import Index
 from trivium.index.cut import embedded
@@ -55,17 +55,17 @@ class Decision:
         return f"{figures}: " + ("adopted." if self.adopted else "not adopted, the gain may be chance.")
 
 
-def re_embedded(index: Index, embedder: Embedder, to: Path, on_rows: Callable[[int], None] | None = None) -> Index:
+def re_embedded(index: Index, embedder: Embedder, to: Path, on_rows: Callable[[int, int], None] | None = None) -> Index:
     """Return a copy of a knowledge base in the folder `to` with vectors of another embedder; all else is the same.
 
     Raises:
-        UsageError: there is something at `to`.
+        UsageError: there is a knowledge base at `to`.
         StoreFull: the folder cannot be written.
     """
-    if to.exists() and any(to.iterdir()):
+    if (to / "trivium.json").exists():
         raise UsageError(f"{to} is there already.", "Delete it: it may be left over from a run that was stopped.")
     made = Index.open(to, lambda: embedder)
-    done = 0
+    done, total = 0, index.store.count(every([]))
 
     def batches() -> Iterator[pa.RecordBatch]:
         nonlocal done
@@ -74,9 +74,9 @@ def re_embedded(index: Index, embedder: Embedder, to: Path, on_rows: Callable[[i
                 yield _with_vectors(batch.slice(start, _ROWS), embedder)
                 done += min(_ROWS, batch.num_rows - start)
                 if on_rows is not None:
-                    on_rows(done)
+                    on_rows(done, total)
 
-    with index.writing(), made.writing() as store:
+    with made.writing() as store:
         store.insert(batches())
         store.maintain(settle=True)
     return made
@@ -135,13 +135,24 @@ def decided(before: Sequence[float], after: Sequence[float]) -> Decision:
     return Decision(interval(before), interval(after), gain, gain.low > 0)
 
 
+def check_room(index: Index) -> None:
+    """See that an adopted embedder's knowledge base could take the place of this one.
+
+    Raises:
+        UsageError: the old vectors of an earlier adoption are still there.
+    """
+    kept = _kept(index)
+    if kept.exists():
+        raise UsageError(f"{kept} is there already.", "It holds the vectors of an earlier embedder: delete or move it.")
+
+
 def adopt_embedder(
     index: Index,
     folder: Path,
-    embedder: Embedder,
+    opened: Callable[[Path], Embedder],
     examples: Sequence[Example],
     *,
-    on_rows: Callable[[int], None] | None = None,
+    on_rows: Callable[[int, int], None] | None = None,
 ) -> Decision:
     """Re-embed a knowledge base next to itself, ask both the held-out questions, and let the better one stay.
 
@@ -151,43 +162,74 @@ def adopt_embedder(
     Args:
         index: the knowledge base.
         folder: the tuned model's.
-        embedder: opened from it, in int8.
+        opened: opens an embedder from a folder: in int8, as it will be.
         examples: questions with evidence that the embedder was not trained on.
-        on_rows: told how many rows are done.
+        on_rows: told how many rows are done, of how many.
 
     Raises:
-        UsageError: no question has evidence, or the folders beside the knowledge base are taken.
+        UsageError: no question has evidence, or the folder for the old vectors is taken.
+        StoreBusy: documents were added or removed meanwhile; the knowledge base is as it was.
         StoreFull: the disk is full; the knowledge base is as it was.
     """
-    root = index.root
-    beside, kept = root.with_name(f".{root.name}.new"), root.with_name(f"{root.name}.before")
-    if kept.exists():
-        raise UsageError(f"{kept} is there already.", "It holds the vectors of an earlier embedder: delete or move it.")
+    check_room(index)
+    root, version = index.root, index.store.version
+    beside = root.with_name(f".{root.name}.new")
     before = gains(index, examples)
     shutil.rmtree(beside, ignore_errors=True)
     try:
-        after = gains(re_embedded(index, embedder, beside, on_rows), examples)
-        decision = decided(before, after)
+        shutil.copytree(folder, beside / EMBEDDER)  # its place is part of its name, which the vectors keep
+        with index.writing():
+            new = re_embedded(index, opened(beside / EMBEDDER), beside, on_rows)
+        decision = decided(before, gains(new, examples))
         if not decision.adopted:
             return decision
-        shutil.copytree(folder, beside / EMBEDDER)
+        if (root / RERANKER).is_dir():
+            shutil.copytree(root / RERANKER, beside / RERANKER)
         with index.writing():
-            os.replace(root, kept)
-            os.replace(beside, root)
-        return Decision(decision.before, decision.after, decision.gain, True, str(kept))
+            if index.store.version != version:
+                raise StoreBusy(
+                    f"Documents were added to {root} or removed from it while its embedder was compared.",
+                    "Run it again with --resume.",
+                )
+            _swap(root, beside, _kept(index))
+        return replace(decision, kept=str(_kept(index)))
+    except OSError as error:
+        raise StoreFull(
+            f"{beside} cannot be written: {error.strerror or error}.",
+            "Free some space (a second set of vectors is needed for a while), then go on with --resume.",
+        ) from error
     finally:
         shutil.rmtree(beside, ignore_errors=True)
 
 
-def adopt_reranker(index: Index, folder: Path, reranker: Reranker, examples: Sequence[Example]) -> Decision:
+def _kept(index: Index) -> Path:
+    return index.root.with_name(f"{index.root.name}.before")
+
+
+def _swap(root: Path, new: Path, kept: Path) -> None:
+    os.replace(root, kept)
+    try:
+        os.replace(new, root)
+    except BaseException:
+        os.replace(kept, root)
+        raise
+
+
+def adopt_reranker(
+    index: Index, folder: Path, opened: Callable[[Path], Reranker], examples: Sequence[Example]
+) -> Decision:
     """Ask the held-out questions with and without the reranker, and keep it with the knowledge base if it wins.
+
+    A knowledge base that has a reranker of its own already keeps the better of the two.
 
     Raises:
         UsageError: no question has evidence.
         ModelError: the model cannot be written there.
     """
-    decision = decided(gains(index, examples), gains(index, examples, reranker))
+    own = index.root / RERANKER
+    before = gains(index, examples, opened(own) if own.is_dir() else None)
+    decision = decided(before, gains(index, examples, opened(folder)))
     if decision.adopted:
-        with index.writing(), staged(index.root / RERANKER) as staging:
+        with index.writing(), staged(own) as staging:
             shutil.copytree(folder, staging, dirs_exist_ok=True)
     return decision

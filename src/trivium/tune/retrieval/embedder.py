@@ -24,9 +24,9 @@ from trivium.tasks.training.values import Retrieval
 from trivium.tune.bases import Base
 from trivium.tune.methods.base import Attached
 from trivium.tune.objectives.base import Batch, Prepared
+from trivium.tune.retrieval.plan import LOSSES
 
 Loss = Literal["contrastive", "margin", "replug"]
-LOSSES: tuple[Loss, ...] = ("contrastive", "margin", "replug")
 TEMPERATURE = 0.05
 """Cosines are divided by it."""
 DEPTH = 10
@@ -60,7 +60,7 @@ class Embed:
         base: what it stands on: its folder says how it pools, and its prompts.
         longest: tokens of a text; the end is cut.
         negatives: hard ones of a question, the first ones; 0 for none but those in the batch.
-        loss: a name of `LOSSES`; `margin` and `replug` want a teacher's scores.
+        loss: of `LOSSES`; `margin` and `replug` want a teacher's scores.
         temperature: cosines are divided by it; a teacher's log-likelihoods too, in `replug`, by `teacher_temperature`.
         dimensions: lengths of vectors that are trained too, each weighing as much as the whole; empty for the whole.
         dtype: bfloat16 or float32, for the products of `scores`.
@@ -86,8 +86,8 @@ class Embed:
         dimensions: Sequence[int] = (),
         dtype: torch.dtype = torch.float32,
     ) -> None:
-        if loss not in LOSSES:
-            raise UnknownName("loss", loss, LOSSES)
+        if loss not in LOSSES["embedder"]:
+            raise UnknownName("loss", loss, LOSSES["embedder"])
         self._config: EncoderConfig = read_config(base.folder)
         wrong = [size for size in dimensions if not 0 < size <= self._config.hidden]
         if wrong:
@@ -199,12 +199,13 @@ class Embed:
         order = sorted(range(len(rows)), key=lambda place: len(rows[place]))
         for start in range(0, len(order), _AT_ONCE):
             part = order[start : start + _AT_ONCE]
-            with torch.autocast("cpu", self._dtype, enabled=self._dtype is torch.bfloat16):
-                vectors[part] = self._vectors(_padded([rows[place] for place in part], self._pad)).float()
+            with torch.autocast(self._attached.model.device.type, self._dtype, enabled=self._dtype is torch.bfloat16):
+                vectors[part] = self._vectors(_padded([rows[place] for place in part], self._pad)).float().cpu()
         return vectors
 
     def _vectors(self, given: Mapping[str, torch.Tensor]) -> torch.Tensor:
         """Return the pooled states, (texts, hidden), as the ONNX graph pools them, not yet normalised."""
+        given = {name: value.to(self._attached.model.device) for name, value in given.items()}
         states = self._attached.model(input_ids=given["ids"], attention_mask=given["mask"]).last_hidden_state.float()
         mask = given["mask"][:, :, None]
         if self._config.pooling == "cls":

@@ -95,7 +95,7 @@ def write_samples(
             dropped[why] += 1
         else:
             asked.add(same(question))
-            samples.append(Retrieval(question, (passage.text,), id=f"{passage.id}#written", group=passage.document_id))
+            samples.append(Retrieval(question, (passage.text,), id=f"{passage.id}#written", group=passage.source))
         if on_passage is not None:
             on_passage(len(samples), tried)
     return Written(tuple(samples), tried, dict(dropped))

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from safetensors.torch import save_file
 
@@ -26,9 +27,9 @@ from trivium.tune.bases import Base
 from trivium.tune.batches import micro_batches
 from trivium.tune.methods.base import Attached
 from trivium.tune.objectives.base import Batch, Prepared
+from trivium.tune.retrieval.plan import LOSSES
 
 Loss = Literal["listwise", "binary", "margin"]
-LOSSES: tuple[Loss, ...] = ("listwise", "binary", "margin")
 _NEVER = -1e4  # the logit of a place that no passage fills
 DEPTH = 10
 
@@ -56,7 +57,7 @@ class Rerank:
         longest: tokens of a pair; the passage's end is cut.
         tokens: of a micro-batch, with padding.
         negatives: of a question, the first ones; 0 for all.
-        loss: a name of `LOSSES`. `margin` wants a teacher's scores.
+        loss: of `LOSSES`. `margin` wants a teacher's scores.
         prior: how much the samples' own scores weigh beside the model's. With the scores of the search that found the
             passages, the model learns what to change in the search's order, and starts from it.
         dtype: bfloat16 or float32, for the products of `scores`.
@@ -80,8 +81,8 @@ class Rerank:
         prior: float = 0.0,
         dtype: torch.dtype = torch.float32,
     ) -> None:
-        if loss not in LOSSES:
-            raise UnknownName("loss", loss, LOSSES)
+        if loss not in LOSSES["reranker"]:
+            raise UnknownName("loss", loss, LOSSES["reranker"])
         self._attached, self._tokenizer = attached, tokenizer
         self._longest, self._tokens, self._negatives = longest, tokens, negatives
         self._loss, self._prior, self._dtype = loss, prior, dtype
@@ -158,8 +159,9 @@ class Rerank:
             ]
             found = []
             for part in parts:
-                batch = _tensors([part], self._pad)
-                with torch.autocast("cpu", self._dtype, enabled=self._dtype is torch.bfloat16):
+                device = self._attached.model.device
+                batch = {name: value.to(device) for name, value in _tensors([part], self._pad).items()}
+                with torch.autocast(device.type, self._dtype, enabled=self._dtype is torch.bfloat16):
                     found += self._scores(batch)[0].tolist()
             mixed = [score + self._prior * given for score, given in zip(found, group.given, strict=True)]
             gains.append(ndcg(mixed, group.right))
@@ -172,7 +174,7 @@ class Rerank:
             input_ids=batch["ids"], attention_mask=batch["mask"], token_type_ids=batch["types"]
         ).logits[:, 0]
         there = batch["there"]
-        return torch.zeros(there.shape).masked_scatter(there, logits.float())
+        return torch.zeros(there.shape, device=logits.device).masked_scatter(there, logits.float())
 
     def _group(self, sample: Retrieval, negatives: int) -> Group:
         wrong = sample.negatives[:negatives] if negatives else sample.negatives
@@ -201,6 +203,20 @@ def ndcg(scores: Sequence[float], right: Sequence[bool], k: int = DEPTH) -> floa
     gained = sum(1 / math.log2(rank + 2) for rank, place in enumerate(order) if right[place])
     ideal = sum(1 / math.log2(rank + 2) for rank in range(min(k, sum(right))))
     return gained / ideal if ideal else 0.0
+
+
+def best_prior(samples: Sequence[Retrieval]) -> float:
+    """Return the weight at which the samples' own scores alone give their positives the highest likelihood."""
+    scored = [one for one in samples if one.positive_scores and one.negative_scores]
+    if not scored:
+        return 0.0
+    return float(min(np.arange(1.0, 30.5, 0.5), key=lambda weight: -sum(likelihood(one, weight) for one in scored)))
+
+
+def likelihood(sample: Retrieval, weight: float) -> float:
+    """Return the log-probability of a sample's positives among its passages, by its own scores times `weight`."""
+    scores = weight * np.array([*sample.positive_scores, *sample.negative_scores])
+    return float(np.logaddexp.reduce(scores[: len(sample.positives)]) - np.logaddexp.reduce(scores))
 
 
 def _tensors(groups: Sequence[Group], pad: int) -> Batch:

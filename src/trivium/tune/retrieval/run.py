@@ -1,259 +1,272 @@
 """Tune an embedder or a reranker for one knowledge base, from material to a decision.
 
-The material is one of: questions with evidence; samples of a file; the knowledge base alone (`unlabelled`); questions
-that a chat model writes (`written`). Questions are divided by document: what decides is never trained on.
+A run is a folder, as any tuning run's: `run.json`, `history.jsonl`, `checkpoints/`, `best/`, `curve.png` and
+`report.json`; `model/` is the whole model, which runs without torch.
 """
 
 from __future__ import annotations
 
 import json
-import random
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from trivium.errors import UsageError
+from trivium.errors import NotMergeable, UnknownName, UsageError
+from trivium.evaluate import record as records
+from trivium.extras import need
 from trivium.index import Index
+from trivium.index.durable import read_json, write_whole
+from trivium.models.adapters import SETTINGS
+from trivium.models.base import Chat
 from trivium.models.embed import OnnxEmbedder
+from trivium.models.encoder_config import read_config
+from trivium.models.gguf_convert import quiet_transformers
 from trivium.models.rerank import OnnxReranker
-from trivium.retrieve.search import search
-from trivium.tasks.split import split
-from trivium.tasks.training.values import Retrieval
-from trivium.tune.bases import Base, open_base
-from trivium.tune.loop import Progress, Settings, Trained, train
-from trivium.tune.methods import attach
-from trivium.tune.methods.base import Attached
-from trivium.tune.objectives.base import Objective
-from trivium.tune.precision import compute_dtype
-from trivium.tune.retrieval import embedder as embedding
-from trivium.tune.retrieval import reranker as reranking
-from trivium.tune.retrieval.adopt import Decision, adopt_embedder, adopt_reranker
-from trivium.tune.retrieval.negatives import mine
-from trivium.tune.retrieval.teacher import Teacher, taught
-from trivium.types import Example
+from trivium.tune.bases import Base, base_folder
+from trivium.tune.methods import METHODS, attach
+from trivium.tune.retrieval.adopt import DEPTH, EMBEDDER, Decision, adopt_embedder, adopt_reranker, check_room
+from trivium.tune.retrieval.material import Given, Material, OnStage, gather
+from trivium.tune.retrieval.plan import CHAT, LOSSES, Plan, Role
+from trivium.tune.run import CURVE, REPORT, taken_up
 
-Role = Literal["embedder", "reranker"]
 MODEL = "model"
-DECISION = "decision.json"
 RATES: Mapping[str, float] = {"full": 2e-5, "freeze": 5e-5, "bitfit": 1e-3}
 """The highest learning rate by method; 5e-4 for the others."""
-_KEPT = {"config.json", "model.safetensors", "model.safetensors.index.json", "trivium.json", "README.md"}
+_TASKS: Mapping[Role, str] = {"embedder": "embed", "reranker": "classify"}
+_LEFT = {"config.json", "model.safetensors", "model.safetensors.index.json", "trivium.json", "README.md", SETTINGS}
+
+Watch = tuple[Callable[[Any], None] | None, Callable[[], bool] | None]
+"""Told after each step (`loop.Progress`), and asked whether to stop."""
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """How a retriever is tuned.
+class _Lesson:
+    """The model with its method, the objective and the encoded samples. `how` is a `loop.Settings`, `dtype` torch's."""
 
-    Attributes:
-        base: the model; empty for the embedded encoder.
-        method: a key of `methods.METHODS`, with its `settings`.
-        loss: of `embedder.LOSSES` or `reranker.LOSSES`; empty for contrastive or listwise.
-        negatives: mined for each question.
-        longest: tokens of a text (of a pair, for a reranker).
-        dimensions: shorter vectors that an embedder is trained for too.
-        training: how to train: `loop.Settings` by name.
-        shares: of the questions for training, for the choice of the checkpoint, and for the decision.
-        seed: of split, mining and training.
-    """
-
-    base: str = ""
-    method: str = "lora"
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    loss: str = ""
-    negatives: int = 4
-    longest: int = 192
-    dimensions: tuple[int, ...] = ()
-    training: Mapping[str, Any] = field(default_factory=dict)
-    shares: tuple[float, float, float] = (0.7, 0.1, 0.2)
-    seed: int = 0
+    base: Base
+    attached: Any
+    objective: Any
+    prepared: Any
+    how: Any
+    dtype: Any
+    prior: float
 
 
-@dataclass(frozen=True, slots=True)
-class Tuned:
-    """What came out: the model's folder, how training went, and the decision (None where nothing could decide)."""
-
-    folder: Path
-    trained: Trained
-    samples: int
-    decision: Decision | None
-
-
-def divided(examples: Sequence[Example], plan: Plan) -> tuple[list[Example], list[Example], list[Example]]:
-    """Return the questions with evidence in three parts by document: training, checkpoint, decision."""
-    fit = [example for example in examples if example.evidence and not example.unanswerable]
-    names = ("train", "validation", "test")
-    parts = split(fit, dict(zip(names, plan.shares, strict=True)), seed=plan.seed).parts
-    return list(parts["train"]), list(parts["validation"]), list(parts["test"])
-
-
-def tune_embedder(
+def tune_retriever(
+    role: Role,
     index: Index,
-    out: Path,
-    examples: Sequence[Example],
     plan: Plan,
+    out: Path,
     *,
-    samples: Sequence[Retrieval] = (),
-    teacher: Teacher | None = None,
-    on_progress: Callable[[Progress], None] | None = None,
-    stop: Callable[[], bool] | None = None,
+    given: Given | None = None,
+    chat: Callable[[], Chat] | None = None,
+    on_stage: OnStage | None = None,
+    watching: Callable[[], AbstractContextManager[Watch]] | None = None,
     resume: bool = False,
-) -> Tuned:
-    """Tune an embedder, convert it to int8, and give it to the knowledge base if it finds more there.
+    command: Sequence[str] = (),
+) -> Mapping[str, Any]:
+    """Tune a retriever, convert it to int8, and give it to the knowledge base if it finds more there.
 
     Args:
+        role: what is tuned. An embedder that wins re-embeds the knowledge base, next to its old vectors; a reranker
+            that wins is kept with it.
         index: the knowledge base.
-        out: the run's folder; the model is left in `model/`, the decision in `decision.json`.
-        examples: questions with evidence. Their last part decides; without any, nothing is adopted.
         plan: how.
-        samples: to train on, instead of the first part of `examples`: of a file, unlabelled, or written.
-        teacher: scores the passages, for the losses `margin` and `replug`.
-        on_progress: told after each step.
-        stop: asked after each step.
+        out: the run's folder.
+        given: questions and samples; the last part of the questions decides, and without any nothing is adopted.
+        chat: gives the chat model, for a plan that needs one.
+        on_stage: told how everything but training goes.
+        watching: entered while it trains; gives what is told after each step and asked whether to stop.
         resume: go on from the last checkpoint.
+        command: for the record.
+
+    Returns:
+        The report, which is also written into the run's folder unless training was stopped.
 
     Raises:
-        UsageError: nothing to train on.
-        TrainingFailed, StoreFull, ModelError: see their names.
+        UsageError: the plan cannot be carried out; says why and what to take instead.
+        TrainingFailed, StoreFull, StoreBusy, ModelError: see their names.
     """
-    parts = _parts(index, examples, samples, plan, teacher)
-    base = open_base(plan.base or None, "embed")
-    attached = attach(base.model, plan.method, plan.settings, task="embed")
-    dtype = compute_dtype("cpu")
-    loss: Any = plan.loss or "contrastive"
-    objective = embedding.Embed(
-        attached, base, longest=plan.longest, negatives=plan.negatives, loss=loss, dimensions=plan.dimensions,
-        dtype=dtype,
-    )  # fmt: skip
-    result = _train(attached, objective, parts, plan, out, dtype, on_progress, stop, resume)
-    folder = save_whole(attached, base, out / MODEL)
-    decision = adopt_embedder(index, folder, OnnxEmbedder(folder), parts.test) if parts.test else None
-    _write(out, decision)
-    return Tuned(folder, result, len(parts.train), decision)
+    need("torch", extra="tune")
+    given = given or Given()
+    tell: OnStage = on_stage or (lambda what, done, total: None)
+    base = _base(role, index, plan)
+    _check(role, index, plan, base, given)
+    settings = {"role": role, "plan": asdict(plan), "data": given.digest, "kb": str(index.root)}
+    with records.holding(out):
+        record = taken_up(out, settings, command, resume)
+        if record is not None and record.complete:
+            return read_json(out / REPORT)
+        material = gather(index, given, plan, chat=chat, on_stage=tell)
+        record = record or records.begin(out, settings, command)
+        lesson = _lesson(role, base, plan, material)
+        with watching() if watching else nullcontext((None, None)) as (show, stop):
+            trained = _train(lesson, material, out, show, stop, resume)
+        report = _report(role, plan, material, lesson, trained, out)
+        done = trained.stopped != "asked"
+        if done:
+            folder = _save(lesson, out / MODEL)
+            report |= {"model": str(folder), **_judged(_adopted(role, index, folder, material, tell))}
+            write_whole(out / REPORT, json.dumps(report, indent=1) + "\n")
+        records.end(out, record, asked=trained.steps, seconds=trained.seconds, complete=done)
+        return report
 
 
-def tune_reranker(
-    index: Index,
-    out: Path,
-    examples: Sequence[Example],
-    plan: Plan,
-    *,
-    samples: Sequence[Retrieval] = (),
-    teacher: Teacher | None = None,
-    on_progress: Callable[[Progress], None] | None = None,
-    stop: Callable[[], bool] | None = None,
-    resume: bool = False,
-) -> Tuned:
-    """Tune a cross-encoder on what the search of this knowledge base finds; see `tune_embedder` for the arguments.
-
-    It is kept with the knowledge base, as `reranker/`, if it wins on the questions that decide.
-    """
-    parts = _parts(index, examples, samples, plan, teacher)
-    base = open_base(plan.base or None, "classify")
-    attached = attach(base.model, plan.method, plan.settings, task="classify")
-    dtype = compute_dtype("cpu")
-    loss: Any = plan.loss or "listwise"
-    objective = reranking.Rerank(
-        attached, base.tokenizer, longest=plan.longest, negatives=plan.negatives, loss=loss, dtype=dtype
-    )
-    result = _train(attached, objective, parts, plan, out, dtype, on_progress, stop, resume)
-    folder = save_whole(attached, base, out / MODEL)
-    decision = adopt_reranker(index, folder, OnnxReranker(folder), parts.test) if parts.test else None
-    _write(out, decision)
-    return Tuned(folder, result, len(parts.train), decision)
+def _base(role: Role, index: Index, plan: Plan) -> str:
+    """Return the spec of the model that is tuned; empty for the embedded encoder."""
+    own = index.root / role
+    return plan.base or (str(own) if (own / "config.json").is_file() else "")
 
 
-@dataclass(frozen=True, slots=True)
-class _Parts:
-    train: list[Retrieval]
-    validation: list[Retrieval]
-    test: list[Example]
-
-
-def _parts(
-    index: Index, examples: Sequence[Example], samples: Sequence[Retrieval], plan: Plan, teacher: Teacher | None
-) -> _Parts:
-    train, validation, test = divided(examples, plan) if examples else ([], [], [])
-    mined = {
-        name: list(mine(index, of, negatives=plan.negatives, seed=plan.seed).samples) if of else []
-        for name, of in (("train", [] if samples else train), ("validation", validation))
-    }
-    if samples:
-        deciding = {gold.source for example in (*validation, *test) for gold in example.evidence}
-        mined["train"] = [sample for sample in samples if sample.group not in deciding]
-    if not mined["train"]:
-        raise UsageError(
-            "There is nothing to train on.",
-            "Give questions with evidence in this knowledge base, or train without labels (--unlabelled).",
+def _check(role: Role, index: Index, plan: Plan, base: str, given: Given) -> None:
+    """See that nothing will fail at the end of the training that can be known before it."""
+    if plan.loss and plan.loss not in LOSSES[role]:
+        raise UnknownName("loss", plan.loss, LOSSES[role])
+    if plan.method not in METHODS:
+        raise UnknownName("method", plan.method, [name for name, method in METHODS.items() if method.mergeable])
+    if not METHODS[plan.method].mergeable:
+        raise NotMergeable(
+            f"{METHODS[plan.method].title} adds what no weight can hold, so that no ONNX graph could run it.",
+            "Take a method that merges: " + ", ".join(name for name, method in METHODS.items() if method.mergeable),
         )
-    if not mined["validation"]:
-        draw = list(mined["train"])
-        random.Random(plan.seed).shuffle(draw)
-        cut = max(1, len(draw) // 20)
-        mined = {"train": draw[cut:] or draw, "validation": draw[:cut]}
-    if teacher is not None:
-        mined = {name: taught(of, teacher) for name, of in mined.items()}
-    return _Parts(mined["train"], mined["validation"], test)
+    hidden = read_config(base_folder(base, _TASKS[role])).hidden
+    if plan.dimensions and role == "reranker":
+        raise UsageError("A reranker has no vectors to shorten.", "Leave --dimensions away.")
+    for size in plan.dimensions:
+        if not 0 < size <= hidden:
+            raise UsageError(
+                f"Vectors of {size} dimensions cannot be cut from {hidden}.", f"Name lengths from 1 to {hidden}."
+            )
+    if role == "embedder" and given.examples:
+        check_room(index)
 
 
-def _train(
-    attached: Attached,
-    objective: Objective,
-    parts: _Parts,
-    plan: Plan,
-    out: Path,
-    dtype: Any,
-    on_progress: Callable[[Progress], None] | None,
-    stop: Callable[[], bool] | None,
-    resume: bool,
-) -> Trained:
-    how = {"rate": RATES.get(plan.method, 5e-4), "seed": plan.seed, **plan.training}
-    validation = [sample for sample in parts.validation if sample.positives][:200]
+def _lesson(role: Role, base: str, plan: Plan, material: Material) -> _Lesson:
+    import torch
+
+    from trivium.tune.bases import open_base
+    from trivium.tune.loop import Settings
+    from trivium.tune.precision import compute_dtype
+    from trivium.tune.retrieval.embedder import Embed
+    from trivium.tune.retrieval.reranker import Rerank, best_prior
+
+    torch.manual_seed(plan.seed)
+    opened = open_base(base, _TASKS[role])
+    attached = attach(opened.model, plan.method, plan.settings, task=_TASKS[role])
+    dtype = compute_dtype("cuda" if torch.cuda.is_available() else "cpu")
+    loss: Any = _loss(role, plan)
+    prior = best_prior(material.train) if role == "reranker" and loss != "margin" else 0.0
+    objective: Any
+    if role == "embedder":
+        objective = Embed(
+            attached, opened, longest=plan.longest, negatives=plan.negatives, loss=loss, dimensions=plan.dimensions,
+            dtype=dtype,
+        )  # fmt: skip
+    else:
+        objective = Rerank(
+            attached, opened.tokenizer, longest=plan.longest, negatives=plan.negatives, loss=loss, prior=prior,
+            dtype=dtype,
+        )  # fmt: skip
+    how = Settings(**{"rate": RATES.get(plan.method, 5e-4), "seed": plan.seed, **plan.training})
+    return _Lesson(opened, attached, objective, objective.prepare(material.train), how, dtype, prior)
+
+
+def _loss(role: Role, plan: Plan) -> str:
+    if plan.loss or not plan.teacher:
+        return plan.loss or LOSSES[role][0]
+    return "replug" if role == "embedder" and plan.teacher == CHAT else "margin"
+
+
+def _train(lesson: _Lesson, material: Material, out: Path, show: Any, stop: Any, resume: bool) -> Any:
+    from trivium.tune.loop import train
+
     return train(
-        attached,
-        objective,
-        objective.prepare(parts.train),
-        Settings(**how),
+        lesson.attached,
+        lesson.objective,
+        lesson.prepared,
+        lesson.how,
         out,
-        validation=validation,
-        dtype=dtype,
+        validation=material.validation,
+        dtype=lesson.dtype,
         resume=resume,
-        on_progress=on_progress,
+        on_progress=show,
         stop=stop,
     )
 
 
-def save_whole(attached: Attached, base: Base, folder: Path) -> Path:
+def _report(role: Role, plan: Plan, material: Material, lesson: _Lesson, trained: Any, out: Path) -> dict[str, Any]:
+    from trivium.tune.curve import draw_curve
+
+    draw_curve(trained.history, out / CURVE)
+    validations = [row for row in trained.history if f"validation_{lesson.objective.measure}" in row]
+    best = next((row for row in validations if row["step"] == trained.best_step), {})
+    dropped = {name: len(ids) for name, ids in lesson.prepared.dropped.items() if ids}
+    return {
+        "run": str(out),
+        "task": role,
+        "method": plan.method,
+        "samples": lesson.prepared.samples,
+        "validation_samples": len(material.validation),
+        "deciding": len(material.test),
+        "left_out": {**material.left_out, **dropped},
+        "steps": trained.steps,
+        "loss": trained.loss,
+        "best": {"score": trained.best, "step": trained.best_step, "measure": lesson.objective.measure},
+        "validation": {name.removeprefix("validation_"): best[name] for name in best if name.startswith("validation_")},
+        "seconds": round(trained.seconds, 1),
+        "tokens_per_second": round(trained.tokens_per_second, 1),
+        "stopped": trained.stopped,
+        "parameters": sum(parameter.numel() for parameter in lesson.attached.trained().values()),
+    }
+
+
+def _save(lesson: _Lesson, folder: Path) -> Path:
+    save_whole(lesson.attached, lesson.base, folder)
+    if lesson.prior:
+        write_whole(folder / SETTINGS, json.dumps({"prior": lesson.prior}) + "\n")
+    return folder
+
+
+def save_whole(attached: Any, base: Base, folder: Path) -> Path:
     """Merge what was trained into the base and write a model folder, with the tokenizer and the pooling of the base.
 
     Raises:
         NotMergeable: the method adds what no weight can hold, so that the ONNX graph cannot run it.
     """
-    model = attached.merge()
     folder.mkdir(parents=True, exist_ok=True)
-    model.save_pretrained(folder)
+    with quiet_transformers():
+        attached.merge().save_pretrained(folder)
     for file in sorted(base.folder.rglob("*")):
-        if (file.is_file() and file.name not in _KEPT) or (file.parent != base.folder and file.is_file()):
-            to = folder / file.relative_to(base.folder)
+        inside = file.relative_to(base.folder)
+        if file.is_file() and str(inside) not in _LEFT:
+            to = folder / inside
             to.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(file, to)
     return folder
 
 
-def _write(out: Path, decision: Decision | None) -> None:
+def _adopted(role: Role, index: Index, folder: Path, material: Material, tell: OnStage) -> Decision | None:
+    if not material.test:
+        return None
+    if role == EMBEDDER:
+        return adopt_embedder(
+            index, folder, OnnxEmbedder, material.test, on_rows=lambda done, total: tell("Embedding anew", done, total)
+        )
+    return adopt_reranker(index, folder, OnnxReranker, material.test)
+
+
+def _judged(decision: Decision | None) -> dict[str, Any]:
+    """Return a decision as it stands in the report; `test` and `against` are what `trivium runs` compares."""
     if decision is None:
-        return
-    said = {
-        "before": decision.before.mean,
-        "after": decision.after.mean,
-        "gain": [decision.gain.mean, decision.gain.low, decision.gain.high],
-        "questions": decision.gain.n,
-        "adopted": decision.adopted,
-    }
-    (out / DECISION).write_text(json.dumps(said, indent=2) + "\n", "utf-8")
-
-
-def finder(index: Index) -> Callable[[str, int], list[tuple[str, str]]]:
-    """Return the knowledge base's search as `unlabelled.with_negatives` wants it: documents and texts."""
-    return lambda question, k: [(hit.chunk.document_id, hit.chunk.text) for hit in search(index, question, k=k)]
+        return {"decision": None}
+    measure = f"ndcg@{DEPTH}"
+    return {
+        "decision": {
+            "gain": asdict(decision.gain), "adopted": decision.adopted, "kept": decision.kept, "said": str(decision),
+        },
+        "test": {measure: asdict(decision.after)},
+        "against": {"before": {measure: asdict(decision.before)}},
+    }  # fmt: skip

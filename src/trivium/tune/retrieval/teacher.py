@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from trivium.errors import UsageError
 from trivium.models.base import Reranker
@@ -21,6 +21,7 @@ Teacher = Callable[[Retrieval], Sequence[float]]
 ASKED = "{passage}\n\nQuestion: {question}\nAnswer in a few words."
 
 
+@runtime_checkable
 class Scorer(Protocol):
     """A chat model that says how likely a text is, such as `TransformersChat`."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from trivium.errors import UsageError
 from trivium.index import Index
@@ -28,15 +28,15 @@ class Passage:
     """A chunk of the knowledge base."""
 
     id: str
-    document_id: str
+    source: str
     text: str
     headings: tuple[str, ...]
 
 
 def passages_of(index: Index) -> list[Passage]:
     """Return every chunk, by id. For the owner of the folder: no access list is asked."""
-    rows = index.store.rows(Among("kind", ("chunk",)), ["id", "document_id", "text", "headings"])
-    found = [Passage(r["id"], r["document_id"], r["text"], tuple(r["headings"] or ())) for r in rows]
+    rows = index.store.rows(Among("kind", ("chunk",)), ["id", "source", "text", "headings"])
+    found = [Passage(r["id"], r["source"], r["text"], tuple(r["headings"] or ())) for r in rows]
     return sorted(found, key=lambda passage: passage.id)
 
 
@@ -71,9 +71,9 @@ def _by_heading(passages: Sequence[Passage]) -> list[Retrieval]:
         if passage.headings:
             groups.setdefault(" ".join(passage.headings), []).append(passage)
     return [
-        Retrieval(name, tuple(one.text for one in of), id=of[0].id + "#heading", group=of[0].document_id)
+        Retrieval(name, tuple(one.text for one in of), id=of[0].id + "#heading", group=of[0].source)
         for name, of in groups.items()
-        if len({one.document_id for one in of}) == 1 and len(of) <= 3 and len(content_terms(name)) >= 2
+        if len({one.source for one in of}) == 1 and len(of) <= 3 and len(content_terms(name)) >= 2
     ]
 
 
@@ -86,12 +86,12 @@ def _by_sentence(passage: Passage, draw: random.Random, stays: float) -> Retriev
     rest = f"{passage.text[:start]}{passage.text[end:]}"
     text = passage.text if draw.random() < stays else " ".join(rest.split())
     asked = " ".join(passage.text[start:end].split())
-    return Retrieval(asked, (text,), id=passage.id + "#sentence", group=passage.document_id)
+    return Retrieval(asked, (text,), id=passage.id + "#sentence", group=passage.source)
 
 
 def with_negatives(
     samples: Sequence[Retrieval],
-    find: Callable[[str, int], Sequence[tuple[str, str]]],
+    find: Callable[[str, int], Sequence[tuple[str, str, float]]],
     *,
     negatives: int = 4,
     depth: int = 30,
@@ -99,18 +99,26 @@ def with_negatives(
 ) -> list[Retrieval]:
     """Return the samples with negatives from other documents, not from the very first hits, which may well answer.
 
+    Each passage has the search's score: a positive that was made from a passage has that of its document's best hit.
+
     Args:
-        samples: with `group` the document of the positives.
-        find: gives the best passages for a question, `(question, how many)`, each as document and text.
+        samples: with `group` the source of the positives.
+        find: gives the best passages for a question, `(question, how many)`, each as source, text and score.
         negatives: of each sample.
         depth: hits looked at.
         skip: first hits of other documents that are left alone.
     """
     made = []
     for sample in samples:
-        others = [text for document, text in find(sample.query, depth) if document != sample.group][skip:]
-        wrong = tuple(others[:negatives])
+        found = find(sample.query, depth)
+        others = [(text, score) for source, text, score in found if source != sample.group][skip : skip + negatives]
+        own = max((score for source, _, score in found if source == sample.group), default=0.0)
         made.append(
-            Retrieval(sample.query, sample.positives, wrong, id=sample.id, group=sample.group, prompt=sample.prompt)
+            replace(
+                sample,
+                negatives=tuple(text for text, _ in others),
+                positive_scores=(own,) * len(sample.positives),
+                negative_scores=tuple(score for _, score in others),
+            )
         )
     return made
