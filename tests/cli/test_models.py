@@ -6,7 +6,9 @@ import pytest
 
 from trivium.errors import ModelNotFound
 from trivium.models import pull
+from trivium.models.chat import EMBEDDED, shipped_adapters
 from trivium.models.pull import InstalledModel
+from trivium.models.rerank import LATE
 
 
 @pytest.fixture
@@ -21,8 +23,23 @@ def test_models(run, one_installed: None) -> None:
     assert "91 MB" in out
     assert "not here: trivium pull" in out
     found = run("models", "--json").json
-    assert set(found["models"][0]) == {"name", "role", "path", "source", "bytes"}
+    assert set(found["models"][0]) == {"name", "role", "about", "path", "source", "bytes"}
     assert found["missing"] == ["smollm2-135m-instruct"]
+
+
+def test_what_ships_is_listed_and_can_be_chosen(run, one_installed: None) -> None:
+    rows = {row["name"]: row for row in run("models", "--json").json["models"]}
+    adapter, late = rows["smollm2-135m-instruct-grounded"], rows["late"]
+    assert adapter["role"] == "chat (adapter)"
+    assert adapter["bytes"] == Path(adapter["path"]).stat().st_size > 1_000_000
+    assert late["role"] == "reranking"
+    assert late["bytes"] == 0
+    # What it says of itself begins with the option that takes it.
+    assert adapter["about"].startswith(f"--chat {EMBEDDED}-{next(iter(shipped_adapters()))}:")
+    assert late["about"].startswith(f"--reranker {LATE}:")
+    shown = run("models").out
+    assert "7 MB" in shown
+    assert "ships with Trivium" in shown
 
 
 def test_pull(run, monkeypatch) -> None:

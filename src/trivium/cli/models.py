@@ -47,13 +47,22 @@ def models(ctx: typer.Context, json: Json = False, debug: Debug = False) -> int:
     """List the models on this machine: what they are for, where they came from, how large they are."""
     from trivium.models.catalogue import catalogue
     from trivium.models.pull import installed
+    from trivium.models.shipped import shipped_models
 
     screen: Screen = ctx.obj
-    here = installed()
+    here = [*installed(), *shipped_models()]
     missing = [model for model in catalogue().values() if model.name not in {one.name for one in here}]
     if screen.as_json:
         rows = [
-            {"name": m.name, "role": m.role, "path": str(m.path), "source": m.source, "bytes": m.bytes} for m in here
+            {
+                "name": model.name,
+                "role": model.role,
+                "about": model.about,
+                "path": str(model.path),
+                "source": model.source,
+                "bytes": model.bytes,
+            }
+            for model in here
         ]
         screen.emit({"models": rows, "missing": [model.name for model in missing]})
         return 0
@@ -63,11 +72,13 @@ def models(ctx: typer.Context, json: Json = False, debug: Debug = False) -> int:
     for heading in ("name", "role"):
         table.add_column(heading)
     table.add_column("size", justify="right")
-    table.add_column("from", overflow="fold")
-    table.add_column("path", overflow="fold")
+    for heading in ("what for", "from", "path"):
+        table.add_column(heading, overflow="fold")
     for model in here:
-        table.add_row(model.name, model.role, f"{model.bytes / 1e6:.0f} MB", model.source, str(model.path))
+        size = f"{model.bytes / 1e6:.0f} MB" if model.bytes else "-"
+        table.add_row(model.name, model.role, size, model.about, model.source, str(model.path))
     for absent in missing:
-        table.add_row(absent.name, absent.role, f"{absent.bytes / 1e6:.0f} MB", "not here: trivium pull", "")
+        size = f"{absent.bytes / 1e6:.0f} MB"
+        table.add_row(absent.name, absent.role, size, absent.about, "not here: trivium pull", "")
     screen.out.print(table)
     return 0

@@ -31,7 +31,7 @@ _NOTE = "trivium.json"
 
 @dataclass(frozen=True, slots=True)
 class InstalledModel:
-    """A model in the home folder. `source` says where it came from; `bytes` is its size on the disk."""
+    """A model on this machine. `source` says where it came from; `bytes` is its size on the disk."""
 
     name: str
     role: str
@@ -39,6 +39,7 @@ class InstalledModel:
     source: str
     bytes: int
     licence: str = ""
+    about: str = ""
 
 
 def ensure(name: str, *, progress: Progress | None = None) -> Path:
@@ -95,20 +96,20 @@ def installed() -> list[InstalledModel]:
     found = []
     for model in catalogue().values():
         if _complete(model):
-            found.append(_describe(model.name, model.role, _folder(model), _path(model), model.licence))
+            found.append(_describe(model.name, model.role, _folder(model), _path(model), model.licence, model.about))
     for config in sorted((home() / "models" / "hub").glob(f"*/{_NOTE}")):
         name = config.parent.name.replace("--", "/", 1)
         found.append(_describe(name, "embedding or reranking", config.parent, config.parent, ""))
     return sorted(found, key=lambda model: model.name)
 
 
-def _describe(name: str, role: str, folder: Path, path: Path, licence: str) -> InstalledModel:
+def _describe(name: str, role: str, folder: Path, path: Path, licence: str, about: str = "") -> InstalledModel:
     size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
     try:
         source = str(json.loads((folder / _NOTE).read_text("utf-8"))["source"])
     except (OSError, ValueError, KeyError):
         source = "unknown"
-    return InstalledModel(name, role, path, source, size, licence)
+    return InstalledModel(name, role, path, source, size, licence, about)
 
 
 def _folder(model: PinnedModel) -> Path:
