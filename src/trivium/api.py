@@ -255,7 +255,8 @@ def ask(
         raise UnknownName("pattern", pattern, PATTERNS)
     kb.load_models()
     asker = sorted(set(principals or ()))
-    key = (__version__, question, pattern, asker, k, filter, history, kb.chat.name, kb.manifest["embedder"])
+    models = [kb.chat.name, kb.manifest["embedder"], kb.reranker.name if kb.reranker else ""]
+    key = (__version__, question, pattern, asker, k, filter, history, models)
     version = kb.store.version
     if cache and (stored := kb.answers.get(key, version)) is not None:
         answer = load_answer(stored)
