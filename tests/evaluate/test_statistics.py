@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from trivium.errors import UsageError
 from trivium.evaluate.statistics import (
+    benjamini_hochberg,
     bootstrap_means,
     deviation_of,
     holm,
@@ -132,6 +133,15 @@ def test_holm_by_hand() -> None:
 def test_holm_lies_between_the_raw_values_and_bonferronis(p_values: list[float]) -> None:
     for raw, corrected in zip(p_values, holm(p_values), strict=True):
         assert raw <= corrected <= min(1.0, raw * len(p_values)) + 1e-12
+
+
+@given(p_values=st.lists(st.floats(0, 1), min_size=1, max_size=12))
+def test_the_false_discovery_rate_is_scipys(p_values: list[float]) -> None:
+    assert benjamini_hochberg(p_values) == pytest.approx(list(scipy.stats.false_discovery_control(p_values)))
+
+
+def test_nothing_needs_no_correction() -> None:
+    assert benjamini_hochberg([]) == []
 
 
 def test_the_questions_needed_find_the_difference() -> None:

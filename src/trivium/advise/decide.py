@@ -62,7 +62,7 @@ def decide(comparison: Comparison, needs: Needs | None = None) -> Decision:
     case = Case(comparison, needs, found, best, best)
     return Decision(
         take=taken.name if taken else "",
-        because=_because(comparison, found, broken, taken),
+        because=_because(comparison, needs, found, broken, taken),
         ranking=ranked,
         pairs=found,
         cheapest=front(comparison, cost_of),
@@ -110,6 +110,7 @@ def _burden(arm: ArmResult, among: Sequence[ArmResult]) -> tuple[float, int, flo
 
 def _because(
     comparison: Comparison,
+    needs: Needs,
     found: Sequence[Pair],
     broken: Mapping[str, Sequence[str]],
     taken: ArmResult | None,
@@ -118,7 +119,10 @@ def _because(
     if taken is None:
         return "No arm meets the needs: " + "; ".join(f"{name}: {', '.join(why)}" for name, why in broken.items()) + "."
     asked = count(len(comparison.questions), f"{comparison.split} question")
-    words = [f"{taken.name} has {comparison.metric} {share(mean(comparison, taken))} on {asked}."]
+    score = mean(comparison, taken)
+    words = [f"{taken.name} has {comparison.metric} {share(score)} on {asked}."]
+    if needs.accuracy is not None and score.high < needs.accuracy:
+        words.append(f"That is less than the {percent(needs.accuracy)} that are wanted, which no arm reaches.")
     others = [arm for arm in answered(comparison) if arm is not taken]
     worse = [arm for arm in others if _verdict(found, taken, arm) == "a"]
     if worse:
@@ -152,7 +156,7 @@ def _cheaper(taken: ArmResult, equals: Sequence[ArmResult], comparison: Comparis
         return "asks for less upkeep"
     if taken.seconds.p50 == min(arm.seconds.p50 for arm in everyone):
         return f"is the fastest of them ({seconds(taken.seconds.p50)})"
-    return "has the best mean of them"
+    return "asks for the least of them, in upkeep first and then in time"
 
 
 def _others(comparison: Comparison, ranked: Sequence[Ranked], best: ArmResult) -> list[ArmResult]:
@@ -166,13 +170,12 @@ def _mind(case: Case) -> Iterator[str]:
     comparison, best, needs = case.comparison, case.best, case.needs
     asked = len(comparison.questions)
     for pair in case.pairs:
-        if best.name in (pair.a, pair.b) and pair.verdict == "tie" and pair.needed is not None:
+        if best.name in (pair.a, pair.b) and (pair.needed or 0) > asked:
             other = pair.b if pair.a == best.name else pair.a
             size = max(abs(pair.difference.mean), MATTERS)
-            enough = "which are there" if pair.needed <= asked else f"now {asked:,}"
             yield (
                 f"{best.name} and {other} are tied. A true difference of {100 * size:.1f} points would show on about "
-                f"{count(pair.needed, 'question')} ({enough})."
+                f"{pair.needed:,} questions; now {asked:,}."
             )
     documents = {document for document in documents_of(comparison) if document}
     if documents and len(documents) < FEWEST:

@@ -138,7 +138,7 @@ def let_through(case: Case) -> list[Advice]:
         cure = next((cure for cure in POINTS["FP3"].cures if stage in cure.stages), None)
         found += case.step(
             "let_through",
-            f"Let more through at the step {stage!r}" + (f": {cure.setting}, which {cure.why}." if cure else "."),
+            f"Let more through at the step {stage!r}" + (f": {cure.setting} ({cure.why})." if cure else "."),
             f"{of_errors(case, places, 'FP3')}: found, and dropped by the step {stage!r}",
             places,
             "",
@@ -149,10 +149,10 @@ def let_through(case: Case) -> list[Advice]:
 
 def read(case: Case) -> list[Advice]:
     """FP4 and misleading passages: the answer was shown, or was known without, and something else was said."""
-    names = ("FP4", "retrieval_not_needed")
-    places = case.failed(*names, such=lambda failure: not failure.detail.get("refused"))
     if not case.arm.retrieves:
         return []
+    names = [name for name in ("FP4", "retrieval_not_needed") if case.failed(name)]
+    places = case.failed(*names, such=lambda failure: not failure.detail.get("refused"))
     if case.has("both"):
         step = "Take a larger chat model: it reads more surely."
         command = case.compare("--arms", case.arm.name, "--chat", "MODEL")
@@ -174,7 +174,8 @@ def form(case: Case) -> list[Advice]:
         arms = f"{case.arm.name},few_shot_nearest,{tuned}"
         train = ("--train", case.comparison.train) if case.comparison.train else ()
         command = case.compare("--arms", arms, *train)
-    return case.step("form", step, of_errors(case, places, "FP5", "FP6"), places, command, point="FP5")
+    names = [name for name in ("FP5", "FP6") if case.failed(name)]
+    return case.step("form", step, of_errors(case, places, *names), places, command, point="FP5")
 
 
 def whole(case: Case) -> list[Advice]:

@@ -33,24 +33,24 @@ def write_page(comparison: Comparison, decision: Decision, folder: Path, *, titl
     """
     title = title or f"Comparison of {count(len(comparison.arms), 'arm')}"
     parts = [
-        ("decision", "What to take", _decision(comparison, decision)),
-        ("arms", "The arms", _arms(comparison, decision)),
-        ("cost", "Quality against cost", _prices(comparison, decision)),
-        ("failures", "Why answers were wrong", _failures(comparison)),
-        ("classes", "By class of question", _classes(comparison, decision)),
-        ("next", "What to do next", "".join(_step(number, one) for number, one in enumerate(decision.advice, 1))),
-        ("ten", "Whether tuning is worth it", _ten(decision)),
-        ("pairs", "Every two arms", _pairs(decision)),
-        ("mind", "What would change this", _mind(decision)),
+        ("take", "Take", "What to take", _decision(comparison, decision)),
+        ("arms", "Arms", "The arms", _arms(comparison, decision)),
+        ("cost", "Cost", "Quality against cost", _prices(comparison, decision)),
+        ("failures", "Failures", "Why answers were wrong", _failures(comparison)),
+        ("classes", "Classes", "By class of question", _classes(comparison, decision)),
+        ("next", "Next", "What to do next", "".join(map(_step, range(1, 1 + len(decision.advice)), decision.advice))),
+        ("tuning", "Tuning", "Whether tuning is worth it", _ten(decision)),
+        ("pairs", "Pairs", "Every two arms", _pairs(decision)),
+        ("doubts", "Doubts", "What would change this", _mind(decision)),
     ]
-    parts = [part for part in parts if part[2]]
+    parts = [part for part in parts if part[3]]
     lead = f"{count(len(comparison.questions), f'{comparison.split} question')}, ranked by {comparison.metric}"
     heading = f"<h1>{escape(title)}</h1><p class='lead'>{escape(lead)}</p>"
-    links = [(name, words) for name, words, _ in parts] + [("questions", "Questions")]
+    links = [(name, link) for name, link, _, _ in parts] + [("questions", "Questions")]
     path = folder / PAGE
     with written_whole(path) as page:
         page.write(opening(title, heading, links))
-        for name, words, body in parts:
+        for name, _, words, body in parts:
             page.write(f"<h2 id='{name}'>{escape(words)}</h2>\n{body}\n")
         page.write(f"<h2 id='questions'>Questions</h2>\n{_controls(comparison)}")
         page.writelines(_questions(comparison))
@@ -147,7 +147,7 @@ def _failures(comparison: Comparison) -> str:
     ]
     most = max(sum(counts.values()) for _, counts in rows)
     words = f"Wrong answers of {count(len(comparison.questions), 'question')}, each by its first reason."
-    return f"<p class='note'>{words}</p><div class='card'>{stacked(rows, list(titles.values()), most)}</div>"
+    return f"<p class='note'>{words}</p><div class='card scroll'>{stacked(rows, list(titles.values()), most)}</div>"
 
 
 def _classes(comparison: Comparison, decision: Decision) -> str:
@@ -172,7 +172,7 @@ def _classes(comparison: Comparison, decision: Decision) -> str:
     means = _class_means(comparison, [row.name for row in gains], list(by_name.values()))
     return (
         f"<p class='note'>{escape(words)}</p><div class='card scroll'><table>{head}{rows}</table></div>"
-        f"<div class='card scroll' style='margin-top:14px'>{means}</div>"
+        f"<div class='card scroll means' style='margin-top:14px'>{means}</div>"
     )
 
 
@@ -234,8 +234,8 @@ def _pairs(decision: Decision) -> str:
         "<th class='n optional'>questions needed</th></tr>"
     )
     words = (
-        "A tie is a difference whose 95% interval includes 0, or that does not outlive the correction for the number "
-        "of pairs (Holm)."
+        "A tie is a difference whose 95% interval includes 0, or that may be chance among so many pairs (Benjamini and "
+        "Hochberg)."
     )
     return f"<p class='note'>{words}</p><div class='card scroll'><table>{head}{rows}</table></div>"
 

@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trivium.advise.values import ArmResult, Comparison, Needs, Pair, Ranked, Verdict
-from trivium.advise.words import amount, percent, seconds
+from trivium.advise.words import amount, seconds
 from trivium.errors import UsageError
 from trivium.evaluate.against import LOWER_IS_BETTER
 from trivium.evaluate.clustered import Compared, compared, mean_of
-from trivium.evaluate.statistics import holm, questions_needed
+from trivium.evaluate.statistics import benjamini_hochberg, holm, questions_needed
 from trivium.types import Score
 
 ALPHA = 0.04
@@ -120,10 +120,14 @@ def gain(
 
 
 def pairs(comparison: Comparison) -> tuple[Pair, ...]:
-    """Return every two arms that did not fail, the better mean first; p values corrected for their number (Holm)."""
+    """Return every two arms that did not fail, the better mean first.
+
+    The p values are corrected for the number of pairs (Benjamini and Hochberg): arms that are all alike are called
+    different in at most 5% of comparisons, and so are two arms that are alike among others that are not.
+    """
     arms = sorted(answered(comparison), key=lambda arm: -_sort(comparison, arm))
     found = [(a, b, gain(comparison, a, b)) for a, b in combinations(arms, 2)]
-    corrected = holm([1.0 if math.isnan(one.p) else one.p for *_, one in found])
+    corrected = benjamini_hochberg([1.0 if math.isnan(one.p) else one.p for *_, one in found])
     return tuple(
         Pair(a.name, b.name, comparison.metric, one.difference, p, _verdict(one, p), _needed(one, p))
         for (a, b, one), p in zip(found, corrected, strict=True)
@@ -146,7 +150,8 @@ def _needed(one: Compared, p: float) -> int | None:
     """Return how many questions would show the difference, of a tie; a smaller one than `MATTERS` need not be shown."""
     if _verdict(one, p) != "tie" or not one.difference.n:
         return None
-    return questions_needed(max(abs(one.difference.mean), MATTERS), deviation=one.deviation)
+    size = max(abs(one.difference.mean), MATTERS)
+    return questions_needed(size, deviation=one.deviation, confidence=1 - ALPHA)
 
 
 def pair_of(found: Sequence[Pair], a: str, b: str) -> Pair | None:
@@ -230,8 +235,11 @@ def _mean_among(comparison: Comparison, arm: ArmResult, among: NDArray[np.bool_]
 
 
 def unmet(comparison: Comparison, arm: ArmResult, needs: Needs) -> tuple[str, ...]:
-    """Return the needs that an arm does not meet, each with its figure; needs that were not said decide nothing."""
-    score, asked = mean(comparison, arm), len(comparison.questions)
+    """Return the needs that rule an arm out, each with its figure; needs that were not said decide nothing.
+
+    A wanted accuracy rules no arm out: the best one is taken even where none reaches it.
+    """
+    asked = len(comparison.questions)
     found = []
     if needs.seconds is not None and arm.seconds.p95 > needs.seconds:
         found.append(f"95% of its answers take {seconds(arm.seconds.p95)}, the limit is {seconds(needs.seconds)}")
@@ -246,8 +254,6 @@ def unmet(comparison: Comparison, arm: ArmResult, needs: Needs) -> tuple[str, ..
         found.append("what it knows ends with its training, and the knowledge changes")
     if needs.private and arm.remote:
         found.append("it sends questions or documents to another machine")
-    if needs.accuracy is not None and score.n and score.high < needs.accuracy:
-        found.append(f"it answers at most {percent(score.high)} rightly, {percent(needs.accuracy)} are wanted")
     return tuple(found)
 
 

@@ -119,21 +119,20 @@ def mend_arm(case: Case) -> list[Advice]:
 
 def more_questions(case: Case) -> list[Advice]:
     """The best arms cannot be told apart, and more questions could."""
-    ties = [pair for pair in case.pairs if case.best.name in (pair.a, pair.b) and pair.verdict == "tie"]
     asked = len(case.comparison.questions)
-    needs = {pair: pair.needed for pair in ties if pair.needed is not None and pair.needed > asked}
-    if not needs:
+    ties = [pair for pair in case.pairs if case.best.name in (pair.a, pair.b) and (pair.needed or 0) > asked]
+    if not ties:
         return []
-    pair = min(needs, key=lambda one: needs[one] or 0)
+    pair = ties[0]
     size = max(abs(pair.difference.mean), MATTERS)
     other = pair.b if pair.a == case.best.name else pair.a
     return [
         _look(
             "more_questions",
-            f"Ask more questions, about {needs[pair]:,} in the {case.comparison.split} part instead of {asked:,}.",
+            f"Ask more questions, about {pair.needed:,} in the {case.comparison.split} part instead of {asked:,}.",
             f"{case.best.name} and {other} cannot be told apart: {pair.a} less {pair.b} is {points(pair.difference)}. "
             f"So many would show {100 * size:.1f} points in 4 of 5 cases, by the variance seen here.",
-            case.command("questions", "make"),
+            case.command("questions", "make", "MORE_QUESTIONS"),
             case,
         )
     ]

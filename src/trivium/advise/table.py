@@ -99,6 +99,8 @@ def pairs_table(decision: Decision) -> Table:
             f"{pair.difference.n:,}",
             Text(verdict, style={"better": "green", "worse": "red", "tie": "dim"}[verdict]),
         )
+    table.caption = "A tie includes 0, or may be chance among so many pairs (Benjamini and Hochberg)."
+    table.caption_justify = "left"
     return table
 
 

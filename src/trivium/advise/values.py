@@ -207,7 +207,7 @@ class Pair:
         a, b: their names.
         metric: what was compared.
         difference: its mean, its 95% interval, and the questions with both values.
-        p: that there is none, corrected for the number of pairs (Holm).
+        p: that there is none, corrected for the number of pairs (Benjamini and Hochberg).
         verdict: the better arm, or "tie".
         needed: of a tie, how many questions would show a difference of this size, or of 5 points where it is smaller,
             with a chance of 80%; None where the verdict is clear.

@@ -202,6 +202,22 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return corrected
 
 
+def benjamini_hochberg(p_values: Sequence[float]) -> list[float]:
+    """Return the p values corrected so that of the claims made, a share of 5% is false at most; in their order.
+
+    The i-th smallest of m becomes the smallest of m · p_j / j over j from i up: Benjamini and Hochberg 1995,
+    "Controlling the false discovery rate". It finds more than Holm's where many differences are real, and where none
+    is, a false claim is as rare.
+    """
+    order = sorted(range(len(p_values)), key=lambda place: p_values[place])
+    corrected = [0.0] * len(p_values)
+    smallest = 1.0
+    for rank in range(len(order), 0, -1):
+        smallest = min(smallest, len(p_values) * p_values[order[rank - 1]] / rank)
+        corrected[order[rank - 1]] = smallest
+    return corrected
+
+
 def questions_needed(difference: float, *, deviation: float, confidence: float = CONFIDENCE, power: float = 0.8) -> int:
     """Return how many questions a paired comparison needs to find a wanted difference.
 

@@ -204,27 +204,32 @@ def scatter(dots: Sequence[Dot], *, x_label: str, y_label: str) -> str:
     if len(marked) > 1:
         line = " ".join("{:g},{:g}".format(*at(dot.x, dot.score.mean)) for dot in marked)
         parts.append(f'<polyline class="line front" points="{line}"/>')
+    names: list[str] = []
     taken: list[tuple[float, float]] = []
     for dot in sorted(dots, key=lambda dot: -dot.score.mean):
-        parts += _dot(dot, *at(dot.x, dot.score.mean), at(dot.x, dot.score.low)[1], at(dot.x, dot.score.high)[1], taken)
-    return "".join(parts) + "</svg>"
+        x, y = at(dot.x, dot.score.mean)
+        parts += _dot(dot, x, y, at(dot.x, dot.score.low)[1], at(dot.x, dot.score.high)[1])
+        names.append(_name(dot.name, x, y + 3.5, taken))
+    return "".join([*parts, *names]) + "</svg>"
 
 
-def _dot(dot: Dot, x: float, y: float, low: float, high: float, taken: list[tuple[float, float]]) -> list[str]:
-    """Return a point with its interval and name; the name moves down where another one stands in its way."""
+def _dot(dot: Dot, x: float, y: float, low: float, high: float) -> list[str]:
     style = "s1" if dot.marked else "tie"
     score = dot.score
     title = f"{dot.name}: {number(score.mean)} ({number(score.low)} to {number(score.high)}) at {number(dot.x)}"
-    right = x > 380
-    name = y + 3.5
-    while any(abs(name - other) < 13 and abs(x - beside) < 190 for beside, other in taken):
-        name += 1
-    taken.append((x, name))
     return [
         f'<path class="whisker tie" d="M{x:g} {low:g}V{high:g}"/>'
-        f'<circle class="dot {style}" cx="{x:g}" cy="{y:g}" r="5"><title>{escape(title)}</title></circle>',
-        _label(x + (-9 if right else 9), name, dot.name, "end" if right else "start"),
+        f'<circle class="dot {style}" cx="{x:g}" cy="{y:g}" r="5"><title>{escape(title)}</title></circle>'
     ]
+
+
+def _name(name: str, x: float, y: float, taken: list[tuple[float, float]]) -> str:
+    """Return a point's name beside it, further down where another one stands in its way."""
+    while any(abs(y - other) < 13 and abs(x - beside) < 190 for beside, other in taken):
+        y += 1
+    taken.append((x, y))
+    side, anchor = (-9, "end") if x > 380 else (9, "start")
+    return f'<text class="name" x="{x + side:g}" y="{y:g}" text-anchor="{anchor}">{escape(name)}</text>'
 
 
 def stacked(rows: Sequence[tuple[str, Mapping[str, int]]], names: Sequence[str], most: int) -> str:
@@ -235,10 +240,10 @@ def stacked(rows: Sequence[tuple[str, Mapping[str, int]]], names: Sequence[str],
         names: of the parts, at most eight.
         most: the count at the right end.
     """
-    width, row, left = 560.0, 40.0, 4.0
+    width, row, left = 1040.0, 40.0, 4.0
     legend = 20.0 * math.ceil(len(names) / 4)
     plot = width - 2 * left
-    parts = [_frame(width, row * len(rows) + legend + 10, "counts by kind")]
+    parts = [_frame(width, row * len(rows) + legend + 10, "counts by kind", "chart wide")]
     for place, (title, counts) in enumerate(rows):
         y = place * row
         parts.append(_label(left, y + 13, f"{title}: {sum(counts.values()):,}", "start"))
@@ -294,8 +299,8 @@ def _thinned(values: Sequence[float]) -> Sequence[float]:
     return values[(len(values) - 1) % step :: step]
 
 
-def _frame(width: float, height: float, label: str) -> str:
-    return f'<svg class="chart" viewBox="0 0 {width:g} {height:g}" role="img" aria-label="{escape(label)}">'
+def _frame(width: float, height: float, label: str, style: str = "chart") -> str:
+    return f'<svg class="{style}" viewBox="0 0 {width:g} {height:g}" role="img" aria-label="{escape(label)}">'
 
 
 def _label(x: float, y: float, text: str, anchor: str) -> str:
