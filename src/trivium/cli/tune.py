@@ -106,7 +106,7 @@ def tune(
     if schedule not in ("linear", "cosine", "constant"):
         raise UsageError(f"There is no schedule {schedule!r}.", "Choose linear, cosine or constant.")
     training = {
-        "epochs": epochs, "steps": steps, "batch": batch, "accumulate": accumulate, "rate": rate or _rate(method),
+        "epochs": epochs, "steps": steps, "batch": batch, "accumulate": accumulate, "rate": rate or method_named(method).rate,
         "schedule": schedule, "warmup": warmup, "layer_decay": layer_decay, "decay": decay, "clip": clip,
         "every": every, "patience": patience, "seconds": minutes * 60, "seed": seed,
     }  # fmt: skip
@@ -250,13 +250,6 @@ def _print_test(screen: Screen, report: Mapping[str, Any]) -> None:
         )
     screen.out.print(table)
     screen.out.print(report["verdict"], soft_wrap=True)
-
-
-def _rate(method: str) -> float:
-    """Return the usual learning rate of a method."""
-    if method in ("full", "freeze"):
-        return 2e-5
-    return 5e-3 if method in ("prompt", "p_tuning", "p_tuning_v2", "prefix", "ia3", "bitfit") else 3e-4
 
 
 def runs(
