@@ -96,6 +96,7 @@ def tune(
 ) -> int:
     """Tune a model on your samples. The result goes straight back into ask, evaluate and compare."""
     from trivium.evaluate.record import command_line
+    from trivium.tune.methods import method_named
     from trivium.tune.processes import leads
     from trivium.tune.run import Plan, default_folder, look
     from trivium.tune.run import tune as carry_out
@@ -106,9 +107,10 @@ def tune(
     if schedule not in ("linear", "cosine", "constant"):
         raise UsageError(f"There is no schedule {schedule!r}.", "Choose linear, cosine or constant.")
     training = {
-        "epochs": epochs, "steps": steps, "batch": batch, "accumulate": accumulate, "rate": rate or method_named(method).rate,
-        "schedule": schedule, "warmup": warmup, "layer_decay": layer_decay, "decay": decay, "clip": clip,
-        "every": every, "patience": patience, "seconds": minutes * 60, "seed": seed,
+        "epochs": epochs, "steps": steps, "batch": batch, "accumulate": accumulate,
+        "rate": rate or method_named(method).rate, "schedule": schedule, "warmup": warmup,
+        "layer_decay": layer_decay, "decay": decay, "clip": clip, "every": every, "patience": patience,
+        "seconds": minutes * 60, "seed": seed,
     }  # fmt: skip
     plan = Plan(
         data, base, method, settings_of(setting), task, kind, validation, test, longest, tokens, packed, checkpointing,
