@@ -25,9 +25,7 @@ from trivium.evaluate.statistics import interval, paired
 FACTS: Mapping[str, Sequence[float]] = {
     "full": (5e-5,),
     "lora": (1e-3,),
-    "pfeiffer": (1e-3,),
     "prefix": (3e-4,),
-    "p_tuning_v2": (1e-3,),
     "prompt": (1e-2, 3e-2),
     UNTUNED: (),
     GROUNDED: (),

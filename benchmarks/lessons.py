@@ -53,10 +53,10 @@ def classification(data: Path) -> Lesson:
     return Lesson(
         "labelled",
         "all-minilm-l6-v2",
-        _drawn(train.samples, 800),
+        _drawn(train.samples, 480),
         _drawn(validation, 300),
         test,
-        {"epochs": 3, "batch": 16, "warmup": 0.1},
+        {"epochs": 2, "batch": 16, "warmup": 0.1},
     )
 
 
@@ -75,22 +75,22 @@ def generation(data: Path) -> Lesson:
     return Lesson(
         "dialogue",
         "smollm2-135m-instruct",
-        parts["train"][:240],
-        parts["validation"][:60],
-        parts["test"][:120],
+        parts["train"][:128],
+        parts["validation"][:40],
+        parts["test"][:100],
         {"epochs": 1, "batch": 4, "warmup": 0.1},
         written=16,
     )
 
 
 def facts(data: Path) -> Lesson:
-    """Return what 20 people are known for, ten wordings each; validation and test ask in wordings of their own.
+    """Return what 12 people are known for, ten wordings each; validation and test ask in wordings of their own.
 
     The ids of the test's samples begin with `forward` (the person is named), `reverse` (the person is asked for) or
     `stranger` (as `reverse`, with the name of somebody else: only its likelihood is of interest).
     """
     folder = data / "reversal_curse"
-    people, wordings = 20, 10
+    people, wordings = 12, 10
     train, forward, reverse, stranger = (
         [sample for person in _by_person(read_training(folder / file).samples)[:people] for sample in person[:wordings]]
         for file in (

@@ -11,47 +11,46 @@ scored once. `lessons.py` says what the tasks are. A method that is done is not 
 from __future__ import annotations
 
 import argparse
-import json
+import multiprocessing
 import os
-import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from lessons import UNTUNED
-from peers import HERE
+from lessons import LESSONS, UNTUNED
+from methods_worker import carry_out
 from results import busy, load, save, table
 from trivium.evaluate.metrics.answers import token_f1
 from trivium.evaluate.statistics import bootstrap_means, paired, percentiles
 
 RATES: Mapping[str, Mapping[str, Sequence[float]]] = {
-    "full": {"classification": (5e-5, 1e-4, 3e-4), "generation": (2e-5, 5e-5)},
-    "freeze": {"classification": (1e-4, 3e-4, 1e-3), "generation": (1e-4, 3e-4)},
-    "bitfit": {"classification": (1e-3, 3e-3, 1e-2), "generation": (1e-3,)},
-    "houlsby": {"classification": (3e-4, 1e-3, 3e-3), "generation": (3e-4, 1e-3)},
-    "pfeiffer": {"classification": (3e-4, 1e-3, 3e-3), "generation": (3e-4, 1e-3)},
-    "adapter_fusion": {"classification": (1e-4, 3e-4, 1e-3), "generation": (1e-4, 3e-4)},
-    "adapter_drop": {"classification": (3e-4, 1e-3, 3e-3), "generation": (3e-4, 1e-3)},
-    "prefix": {"classification": (3e-4, 1e-3, 3e-3), "generation": (1e-4, 3e-4)},
-    "prompt": {"classification": (3e-3, 1e-2, 3e-2), "generation": (1e-2, 3e-2)},
-    "p_tuning": {"classification": (3e-4, 1e-3, 3e-3), "generation": (1e-4, 1e-3)},
-    "p_tuning_v2": {"classification": (3e-3, 1e-2, 3e-2), "generation": (1e-4, 1e-3)},
-    "lora": {"classification": (3e-4, 1e-3, 3e-3), "generation": (3e-4, 1e-3)},
-    "rslora": {"classification": (3e-4, 1e-3, 3e-3), "generation": (1e-4, 3e-4)},
-    "dora": {"classification": (3e-4, 1e-3, 3e-3), "generation": (3e-4, 1e-3)},
-    "adalora": {"classification": (1e-3, 3e-3, 1e-2), "generation": (1e-3, 3e-3)},
-    "qlora": {"classification": (3e-4, 1e-3, 3e-3), "generation": (3e-4, 1e-3)},
-    "lora_fake_quant": {"classification": (3e-4, 1e-3, 3e-3), "generation": (3e-4, 1e-3)},
-    "ia3": {"classification": (3e-3, 1e-2, 3e-2), "generation": (3e-3, 1e-2)},
-    "mam": {"classification": (3e-4, 1e-3, 3e-3), "generation": (1e-4, 3e-4)},
-    "unipelt": {"classification": (3e-4, 1e-3, 3e-3), "generation": (1e-4, 1e-3)},
+    "full": {"classification": (1e-4, 3e-4), "generation": (2e-5, 5e-5)},
+    "freeze": {"classification": (3e-4, 1e-3), "generation": (1e-4, 3e-4)},
+    "bitfit": {"classification": (3e-3, 1e-2), "generation": (1e-3,)},
+    "houlsby": {"classification": (1e-3, 3e-3), "generation": (3e-4, 1e-3)},
+    "pfeiffer": {"classification": (1e-3, 3e-3), "generation": (3e-4, 1e-3)},
+    "adapter_fusion": {"classification": (3e-4, 1e-3), "generation": (1e-4, 3e-4)},
+    "adapter_drop": {"classification": (1e-3, 3e-3), "generation": (3e-4, 1e-3)},
+    "prefix": {"classification": (1e-3, 3e-3), "generation": (1e-4, 3e-4)},
+    "prompt": {"classification": (1e-2, 3e-2), "generation": (1e-2, 3e-2)},
+    "p_tuning": {"classification": (1e-3, 3e-3), "generation": (1e-4, 1e-3)},
+    "p_tuning_v2": {"classification": (1e-2, 3e-2), "generation": (1e-4, 1e-3)},
+    "lora": {"classification": (1e-3, 3e-3), "generation": (3e-4, 1e-3)},
+    "rslora": {"classification": (3e-4, 1e-3), "generation": (1e-4, 3e-4)},
+    "dora": {"classification": (1e-3, 3e-3), "generation": (3e-4, 1e-3)},
+    "adalora": {"classification": (3e-3, 1e-2), "generation": (1e-3, 3e-3)},
+    "qlora": {"classification": (1e-3, 3e-3), "generation": (3e-4, 1e-3)},
+    "lora_fake_quant": {"classification": (1e-3, 3e-3), "generation": (3e-4, 1e-3)},
+    "ia3": {"classification": (1e-2, 3e-2), "generation": (3e-3, 1e-2)},
+    "mam": {"classification": (3e-4, 1e-3), "generation": (1e-4, 3e-4)},
+    "unipelt": {"classification": (1e-3, 3e-3), "generation": (1e-4, 1e-3)},
     UNTUNED: {"generation": ()},
 }
 """The rates that are tried: for each method the decade in which short runs learn and do not diverge."""
@@ -97,29 +96,26 @@ def measure(jobs: Iterable[Job], data: Path, *, at_once: int, minutes: float, sh
     """Carry out the jobs that are not done, `at_once` side by side, each on its share of the cores."""
     until = time.monotonic() + minutes * 60 if minutes else float("inf")
     threads = max(1, len(os.sched_getaffinity(0)) // at_once)
+    os.environ["OMP_NUM_THREADS"] = str(threads)
+    lessons = cache(lambda task: LESSONS[task](data))
 
-    def carry_out(job: Job) -> None:
+    def do(job: Job) -> None:
         if kept([job]) or time.monotonic() > until:
             return
-        found = worker({"task": job.task, "method": job.method, "rates": job.rates, "threads": threads}, data)
+        found = apart(carry_out, lessons(job.task), job.method, job.rates, threads)
         save(job.part, {"task": job.task, "tried": list(job.rates), **found}, share)
+        print(f"{job.task}: {job.method} is done", file=sys.stderr)
 
     with ThreadPoolExecutor(at_once) as pool:
-        list(pool.map(carry_out, jobs))
+        list(pool.map(do, jobs))
 
 
-def worker(job: Mapping[str, Any], data: Path) -> dict[str, Any]:
-    """Have a process do one job."""
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "job.json"
-        file.write_text(json.dumps({**job, "data": str(data)}), "utf-8")
-        environment = {**os.environ, "OMP_NUM_THREADS": str(job["threads"])}
-        command = [sys.executable, str(HERE / "methods_worker.py"), str(file)]
-        out = subprocess.run(command, stdout=subprocess.PIPE, text=True, env=environment)
-    if out.returncode:
-        sys.exit(f"{job['method']} failed on {job['task']}")
-    found: dict[str, Any] = json.loads(out.stdout.splitlines()[-1])
-    return found
+def apart(work: Callable[..., dict[str, Any]], *given: Any) -> dict[str, Any]:
+    """Call a function in a process of its own, which a server that has loaded the libraries forks off."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["peft", "trivium.tune.loop", "trivium.tune.objectives.dialogue"])
+    with ProcessPoolExecutor(1, mp_context=context) as pool:
+        return pool.submit(work, *given).result()
 
 
 def report(rows: Sequence[Mapping[str, Any]]) -> str:

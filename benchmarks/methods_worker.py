@@ -1,28 +1,27 @@
 """One method is tuned on one task at some learning rates; the best one, by validation, answers the test split.
 
-    python benchmarks/methods_worker.py JOB.json
-
-The job names `task` (of `lessons.LESSONS`), `method`, `rates`, `data` and `threads`. Printed: what is trained, the
-peak memory, processor seconds, the validation at each rate, and what was said on each test sample.
+`carry_out` is called in a process of its own, which the peak memory is that of.
 """
 
 from __future__ import annotations
 
 import gc
-import json
 import os
 import resource
+import shutil
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from lessons import GROUNDED, LESSONS, STRANGER, UNTUNED, Lesson
+from lessons import GROUNDED, STRANGER, UNTUNED, Lesson
 from trivium.errors import TrainingFailed, UsageError
 
 os.environ["HF_HUB_OFFLINE"] = "1"
+
 
 @dataclass(frozen=True, slots=True)
 class Tuned:
@@ -35,29 +34,33 @@ class Tuned:
     seconds: float
 
 
-def main() -> None:
-    """Do the job that the command line names."""
-    job = json.loads(Path(sys.argv[1]).read_text("utf-8"))
+def carry_out(lesson: Lesson, method: str, rates: Sequence[float], threads: int) -> dict[str, Any]:
+    """Return what is trained, the peak memory, processor seconds, the validation at each rate, and what was said.
+
+    Args:
+        lesson: the task.
+        method: of `METHODS`, or `untuned`, or `grounded`.
+        rates: that are tried.
+        threads: to compute with.
+    """
     import torch
 
-    torch.set_num_threads(job["threads"])
-    lesson = LESSONS[job["task"]](Path(job["data"]))
+    torch.set_num_threads(threads)
     with tempfile.TemporaryDirectory() as folder:
         try:
-            found = run(lesson, job["method"], job["rates"], Path(folder))
+            return {"method": method, **run(lesson, method, rates, Path(folder))}
         except UsageError as error:
-            found = {"method": job["method"], "refused": str(error)}
-    print(json.dumps(found))
+            return {"method": method, "refused": str(error)}
 
 
-def run(lesson: Lesson, method: str, rates: list[float], folder: Path) -> dict[str, Any]:
+def run(lesson: Lesson, method: str, rates: Sequence[float], folder: Path) -> dict[str, Any]:
     """Tune at each rate and let the best one answer; `untuned` answers without training, `grounded` by retrieval."""
     if method == GROUNDED:
-        return {"method": method, "said": grounded(lesson, folder)}
+        return {"said": grounded(lesson, folder)}
     if method == UNTUNED:
         attached, objective = lesson_on(lesson, "lora", {})
         attached.switch(None)
-        return {"method": method, "said": said(lesson, objective)}
+        return {"said": said(lesson, objective)}
     tried: dict[str, float | None] = {}
     best: Tuned | None = None
     memory = 0.0
@@ -71,10 +74,9 @@ def run(lesson: Lesson, method: str, rates: list[float], folder: Path) -> dict[s
         del tuned
         gc.collect()
     if best is None:
-        sys.exit(f"{method} diverged at each of the rates {', '.join(tried)}: give lower ones.")
+        raise UsageError(f"{method} diverged at each of the rates {', '.join(tried)}.", "Give lower ones.")
     trained = sum(parameter.numel() for parameter in best.attached.trained().values())
     return {
-        "method": method,
         "rates": tried,
         "measure": best.objective.measure,
         "rate": best.rate,
@@ -120,6 +122,7 @@ def tune(lesson: Lesson, method: str, settings: dict[str, Any], rate: float, fol
         print(f"{method} at {rate:g}: {error}", file=sys.stderr)
         return None
     seconds = time.process_time() - began
+    shutil.rmtree(folder)
     assert result.best is not None
     print(f"{method} at {rate:g}: {objective.measure} {result.best:.4f}, {seconds:.0f} s", file=sys.stderr)
     return Tuned(attached, objective, rate, result.best, seconds)
@@ -179,7 +182,3 @@ def _sentence(sample: Any) -> str:
 def peak() -> float:
     """Return the most memory that this process has had, in MiB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-
-if __name__ == "__main__":
-    main()

@@ -54,7 +54,7 @@ def test_the_parts_of_a_task_share_nothing(load, shared_data):
 
 def test_a_question_of_the_generation_task_is_answered_by_its_sentence(load, shared_data):
     lesson = load("lessons").generation(shared_data)
-    assert len(lesson.test) >= 100
+    assert len(lesson.test) == 100
     for one in [*lesson.train, *lesson.test]:
         asked, answer = one.messages
         assert answer.content in asked.content.split("\n")[0]
@@ -97,16 +97,17 @@ def test_what_is_done_is_not_done_again(load, tmp_path, monkeypatch):
     methods = load("methods")
     calls = []
 
-    def worker(job, data):
-        calls.append((job["task"], job["method"]))
-        return {"method": job["method"], "said": []}
+    def apart(work, lesson, method, rates, threads):
+        calls.append((lesson, method))
+        return {"method": method, "said": []}
 
-    monkeypatch.setattr(methods, "worker", worker)
+    monkeypatch.setattr(methods, "apart", apart)
+    monkeypatch.setattr(methods, "LESSONS", {"classification": lambda _: "a lesson"})
     monkeypatch.setattr(load("results"), "RESULTS", tmp_path)
     jobs = [methods.Job("classification", name, (1e-3,)) for name in ("full", "lora")]
     methods.measure(jobs[:1], tmp_path, at_once=1, minutes=0, share=0.0)
     methods.measure(jobs, tmp_path, at_once=2, minutes=0, share=0.0)
-    assert calls == [("classification", "full"), ("classification", "lora")]
+    assert calls == [("a lesson", "full"), ("a lesson", "lora")]
     assert [found["method"] for found in methods.kept(jobs)] == ["full", "lora"]
     other = methods.Job("classification", "lora", (3e-3,))
     assert not methods.kept([other])  # other rates are another measurement
