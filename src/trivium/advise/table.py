@@ -63,6 +63,8 @@ def _money(arm: ArmResult, asked: int, currency: str) -> str:
 
 def points_table(comparison: Comparison) -> Table | None:
     """Return how many answers of each arm were wrong by each failure point; None where none was attributed."""
+    from rich.text import Text
+
     counts = {arm.name: arm.failure_points for arm in comparison.arms if arm.failures}
     seen = [point for point in POINTS if any(point in found for found in counts.values())]
     if not seen:
@@ -71,7 +73,7 @@ def points_table(comparison: Comparison) -> Table | None:
     for point in seen:
         table.add_column(short_point(point), justify="right")
     for name, found in counts.items():
-        table.add_row(name, *(f"{found[point]:,}" if point in found else "" for point in seen))
+        table.add_row(Text(name), *(f"{found[point]:,}" if point in found else "" for point in seen))
     table.caption = ", ".join(f"{short_point(point)} {POINTS[point].title}" for point in seen)
     table.caption_justify = "left"
     return table
@@ -82,7 +84,8 @@ def pairs_table(decision: Decision) -> Table:
     from rich.text import Text
 
     first = decision.take or decision.ranking[0].arm
-    table = _new(f"{first} less")
+    table = _new("less")
+    table.title, table.title_justify = Text(first, style="bold"), "left"
     for heading in ("points", "95% interval", "questions"):
         table.add_column(heading, justify="right")
     table.add_column("")
@@ -93,7 +96,7 @@ def pairs_table(decision: Decision) -> Table:
         low, high = sorted((turn * pair.difference.low, turn * pair.difference.high))
         verdict = "tie" if pair.verdict == "tie" else "better" if (pair.verdict == "a") == (turn > 0) else "worse"
         table.add_row(
-            pair.a if turn < 0 else pair.b,
+            Text(pair.a if turn < 0 else pair.b),
             signed_points(turn * pair.difference.mean),
             f"{signed_points(low)} to {signed_points(high)}",
             f"{pair.difference.n:,}",
