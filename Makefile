@@ -16,7 +16,7 @@ export LIMIT
 export SETS
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test quick check bench evaluation pull light constraints demo-documents output screens clean
+.PHONY: help demo test quick check bench bench-tune evaluation pull light constraints demo-documents output screens clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -59,6 +59,12 @@ light: $(VENV)/.base ## Prove that the base install alone imports, and loads not
 
 bench: $(VENV)/.dev ## The benchmarks against the peers (ONLY=ingest for one)
 	@$(BIN)/python benchmarks/run.py $${ONLY:+--only "$$ONLY"}
+
+bench-tune: $(VENV)/.dev ## Tuning: speed against TRL and Trainer, every method on two tasks, three findings
+	@$(BIN)/python benchmarks/tuning.py
+	@$(BIN)/python benchmarks/tuning_classify.py
+	@$(BIN)/python benchmarks/methods.py
+	@$(BIN)/python benchmarks/findings.py
 
 evaluation: $(VENV)/.dev ## Measure the embedded defaults on real sets (SETS="xquad-en cmrc", LIMIT=40)
 	@$(BIN)/python benchmarks/evaluation.py --write $${LIMIT:+--limit "$$LIMIT"} $${SETS:+--sets "$$SETS"}
