@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-
 from tests.advise.cases import arm, comparison, failures, right, trial
+
 from trivium.advise.decide import decide
 from trivium.advise.ten import QUESTIONS, ten
 from trivium.advise.values import ArmResult, Comparison, Needs, TuningQuestion
@@ -70,6 +70,14 @@ def test_a_wanted_accuracy_that_no_arm_reaches_is_said() -> None:
     assert "less than the 95.0% that are wanted, which no arm reaches" in found.because
     open_ = decide(comparison(arm("advanced", GOOD)), Needs(accuracy=0.72))
     assert any("Whether advanced reaches 72.0% is not shown: 70.0%" in line for line in open_.mind)
+
+
+def test_where_no_model_reads_passages_the_errors_of_the_best_that_does_are_looked_at() -> None:
+    reads = arm("advanced", CLOSE, failures=failures(CLOSE, (20, "FP2", {"rank": 14})), seconds=2.0)
+    for best in (arm("retrieve_only", GOOD, tokens=0), arm("closed_book", GOOD, "prompt")):
+        found = decide(comparison(best, reads))
+        assert found.take == best.name
+        assert "tune_reranker" in {one.kind for one in found.advice if one.arm == "advanced"}
 
 
 def test_failed_arms_and_gaps_are_told() -> None:

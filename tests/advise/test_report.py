@@ -15,11 +15,12 @@ from typing import Any
 
 import pytest
 from rich.console import Console
-
 from tests.advise.cases import arm, comparison, failures, right, trial
+
 from trivium.advise import page
 from trivium.advise.decide import decide
-from trivium.advise.report import decision_json, report_json, show, show_advice, write_page
+from trivium.advise.page import write_page
+from trivium.advise.report import decision_json, report_json, show, show_advice
 from trivium.advise.values import ArmResult, Comparison, Decision, Needs
 
 HOSTILE = "</script><img src=x onerror=alert(1)>'\"&<!--[bold red]x[/]\u2028\x00\ud800 保修"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-
 from tests.advise.cases import arm, comparison, failures, right, trial
+
 from trivium.advise.case import Case, gain_of, in_vain
 from trivium.advise.rank import pairs
 from trivium.advise.steps import STEPS, next_steps
@@ -123,6 +123,15 @@ def test_reading_form_and_parts() -> None:
     assert found["whole"].because.startswith("3 of 60 errors of advanced are FP7")
     both = steps(comparison(one, arm("advanced+raft", HALF, "both")))
     assert both["read"].step.startswith("Take a larger chat model")  # tuned to read was measured already
+
+
+def test_an_arm_without_a_model_has_nothing_that_a_model_could_mend() -> None:
+    runs = ((3, "FP1", {"answered": True}), (5, "FP5", {}), (3, "FP7", {}), (2, "FP2", {"rank": 14}))
+    values = right((60, 1), (60, 0))
+    silent = arm("retrieve_only", values, failures=failures(values, *runs), tokens=0)
+    assert not steps(comparison(silent)).keys() & {"read", "refuse", "form", "whole"}
+    assert "tune_reranker" in steps(comparison(silent))
+    assert {"read", "refuse", "form", "whole"} <= steps(comparison(failing(*runs))).keys()
 
 
 def test_a_class_that_passages_hurt_is_sent_to_the_model_alone() -> None:

@@ -44,6 +44,11 @@ class Case:
         """How many passages the arm retrieves."""
         return self.arm.k or UNKNOWN_K
 
+    @property
+    def speaks(self) -> bool:
+        """Whether a chat model answers; the best passage's best sentence is given without one."""
+        return self.arm.tokens > 0
+
     def questions(self) -> str:
         """Return how many questions were asked: "120 test questions"."""
         return count(len(self.comparison.questions), f"{self.comparison.split} question")

@@ -160,9 +160,10 @@ def _cheaper(taken: ArmResult, equals: Sequence[ArmResult], comparison: Comparis
 
 
 def _others(comparison: Comparison, ranked: Sequence[Ranked], best: ArmResult) -> list[ArmResult]:
-    """Return the best grounded arm, where the best arm is not grounded: its errors may be easier to mend."""
+    """Return the best arm in which a model reads passages, where the best arm is none: its errors may be mended."""
     arms = [_arm(comparison, one.arm) for one in ranked]
-    return [] if best.retrieves else [arm for arm in arms if arm.retrieves][:1]
+    reading = [arm for arm in arms if arm.retrieves and arm.tokens]
+    return [] if best in reading else reading[:1]
 
 
 def _mind(case: Case) -> Iterator[str]:

@@ -34,6 +34,8 @@ def add_documents(case: Case) -> list[Advice]:
 
 def refuse(case: Case) -> list[Advice]:
     """FP1, answered: the question has no answer, and the arm gave one."""
+    if not case.speaks:
+        return []
     places = case.failed("FP1", such=lambda failure: bool(failure.detail.get("answered")))
     unanswerable = sum(question.unanswerable for question in case.comparison.questions)
     if case.arm.retrieves and not case.arm.tuned and not case.has("both"):
@@ -149,7 +151,7 @@ def let_through(case: Case) -> list[Advice]:
 
 def read(case: Case) -> list[Advice]:
     """FP4 and misleading passages: the answer was shown, or was known without, and something else was said."""
-    if not case.arm.retrieves:
+    if not (case.arm.retrieves and case.speaks):
         return []
     names = [name for name in ("FP4", "retrieval_not_needed") if case.failed(name)]
     places = case.failed(*names, such=lambda failure: not failure.detail.get("refused"))
@@ -164,6 +166,8 @@ def read(case: Case) -> list[Advice]:
 
 def form(case: Case) -> list[Advice]:
     """FP5 and FP6: the content is right, and its form or exactness is not."""
+    if not case.speaks:
+        return []
     places = case.failed("FP5", "FP6")
     if case.has("tune", "both"):
         step = "Name the form in the instructions, with one example of it, or give a JSON schema with the call."
@@ -180,7 +184,7 @@ def form(case: Case) -> list[Advice]:
 
 def whole(case: Case) -> list[Advice]:
     """FP7: some of several parts."""
-    places = case.failed("FP7")
+    places = case.failed("FP7") if case.speaks else []
     return case.step(
         "whole",
         "Ask for every part in the instructions, or take a larger chat model.",

@@ -6,7 +6,6 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from trivium.advise.page import write_page
 from trivium.advise.rank import mean
 from trivium.advise.table import arms_table, pairs_table, points_table, ten_table
 from trivium.advise.values import Advice, ArmResult, Comparison, Decision
@@ -16,7 +15,6 @@ from trivium.types import Score
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["decision_json", "report_json", "show", "show_advice", "write_page"]
 _STEPS_SHOWN = 5
 
 

@@ -12,6 +12,7 @@ from trivium.evaluate.report.svg import fixed
 
 if TYPE_CHECKING:
     from rich.table import Table
+    from rich.text import Text
 
 _STYLES = {"tuning": "green", "against tuning": "red", "open": "dim"}
 
@@ -84,8 +85,7 @@ def pairs_table(decision: Decision) -> Table:
     from rich.text import Text
 
     first = decision.take or decision.ranking[0].arm
-    table = _new("less")
-    table.title, table.title_justify = Text(first, style="bold"), "left"
+    table = _new(Text(f"{first} less"))
     for heading in ("points", "95% interval", "questions"):
         table.add_column(heading, justify="right")
     table.add_column("")
@@ -122,7 +122,7 @@ def ten_table(decision: Decision) -> Table:
     return table
 
 
-def _new(first: str) -> Table:
+def _new(first: str | Text) -> Table:
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, header_style="bold")

@@ -144,7 +144,9 @@ def _wrongly(arm: ArmResult) -> NDArray[np.float64] | None:
     """Return 1 for each question that was answered, and wrongly."""
     if RIGHT not in arm.values or "refused" not in arm.values:
         return None
-    return (1 - np.asarray(arm.values[RIGHT])) * (1 - np.asarray(arm.values["refused"]))
+    right, refused = (np.asarray(arm.values[name], dtype=np.float64) for name in (RIGHT, "refused"))
+    found: NDArray[np.float64] = (1 - right) * (1 - refused)
+    return found
 
 
 def _cost(sides: _Sides) -> Answers:
