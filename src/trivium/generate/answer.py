@@ -50,6 +50,7 @@ def answer(
     manner: Manner,
     read: ReadDocument,
     sentences: Sequence[Hit] = (),
+    proof: Sequence[Hit] | None = None,
     arrange: Arrange | None = None,
     embedder: Embedder | None = None,
     history: Sequence[Message] = (),
@@ -59,11 +60,13 @@ def answer(
 
     Args:
         question: one that stands by itself.
-        passages: what the model is shown, the most important first, and what its answer is checked against.
+        passages: what the model is shown, the most important first.
         chat: the model.
         manner: how to ask it.
         read: gives a stored document, for the asker; citations are compared with it.
         sentences: single sentences of the passages, the best first, for a manner that extracts.
+        proof: what the answer is checked against, where the passages are not the documents' own words; None is the
+            passages.
         arrange: the order in which the passages that fit are shown.
         embedder: lets a paraphrase count as support; None goes by words alone.
         history: the turns before, for a model that can use them.
@@ -91,7 +94,8 @@ def answer(
         "turns_left_out": len(history) - len(turns),
     }
     step = Step("prompt", detail, time.perf_counter() - start)
-    draft = _spoken(question, [system, *turns, *rest], Evidence(passages), chat, manner, read, embedder, on_text)
+    evidence = Evidence(passages if proof is None else proof)
+    draft = _spoken(question, [system, *turns, *rest], evidence, chat, manner, read, embedder, on_text)
     return replace(draft, steps=(step, *draft.steps))
 
 

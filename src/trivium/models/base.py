@@ -8,7 +8,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from trivium.types import Completion, Message, Span
+from trivium.types import Completion, Message, Span, TokenLogprob
 
 Vectors = NDArray[np.float32]
 
@@ -101,6 +101,26 @@ class ReadsAhead(Protocol):
 
     def read_ahead(self, messages: Sequence[Message]) -> None:
         """Read the beginning that the prompts to come share with `messages`, so that they are answered sooner."""
+        ...
+
+
+@runtime_checkable
+class Scorer(Protocol):
+    """A chat model that can tell how likely a given text is; `TransformersChat` is one."""
+
+    @property
+    def context(self) -> int: ...
+
+    def count_tokens(self, text: str) -> int:
+        """Return the number of tokens of `text`, without special tokens."""
+        ...
+
+    def score(self, text: str, *, messages: Sequence[Message] = ()) -> tuple[TokenLogprob, ...]:
+        """Return the log-probability of each token of `text`, by itself or as the answer to `messages`.
+
+        Raises:
+            ContextOverflow: conversation and text do not fit the context.
+        """
         ...
 
 
