@@ -30,6 +30,7 @@ def test_help_has_an_example_for_every_command(run) -> None:
         "search",
         "pull",
         "models",
+        "patterns",
         "demo",
     ]
     for command in commands:

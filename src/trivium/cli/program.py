@@ -21,6 +21,7 @@ from trivium.cli import (
     improve,
     judge,
     models,
+    patterns,
     questions,
     search,
     tokens,
@@ -45,6 +46,7 @@ documents.register(app)
 ask.register(app)
 search.register(app)
 models.register(app)
+patterns.register(app)
 evaluate.register(app)
 bench_set.register(app)
 questions.register(app)
