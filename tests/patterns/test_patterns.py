@@ -15,7 +15,7 @@ from trivium.patterns import PATTERNS
 from trivium.types import Answer, Message
 
 QUESTION = "How long is the warranty of the X-200 printer?"
-GROUNDED = ("naive", "advanced", "long_context")
+GROUNDED = ("naive", "advanced", "long_context", "listwise")
 SPEAKING = [name for name in PATTERNS if name != "retrieve_only"]
 """Those in which a model speaks."""
 

@@ -8,6 +8,7 @@ from trivium.patterns.advanced import advanced
 from trivium.patterns.chain_of_thought import chain_of_thought
 from trivium.patterns.closed_book import closed_book
 from trivium.patterns.instructed import instructed
+from trivium.patterns.listwise import listwise
 from trivium.patterns.long_context import long_context
 from trivium.patterns.naive import naive
 from trivium.patterns.retrieve_only import retrieve_only
@@ -21,6 +22,7 @@ PATTERNS: Mapping[str, Callable[..., Answer]] = {
     "long_context": long_context,
     "naive": naive,
     "advanced": advanced,
+    "listwise": listwise,
 }
 ALONE = ("closed_book", "instructed", "chain_of_thought")
 """Those that are shown no passage and need no knowledge base."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 _TEMPLATE_TOKEN = re.compile(
     r"<(?=[|｜])|<(?=/?(?:s|bos|eos|unk|pad|sep|cls|mask|think|tool_call|tool_response|start_of_turn|end_of_turn|"
@@ -42,3 +42,15 @@ def neutralise(text: str) -> str:
     text = _CONTROL.sub(" ", text)
     text = _TEMPLATE_TOKEN.sub(lambda match: match.group() + " ", text)
     return _ROLE_MARK.sub(r"\1\2\3 \4", text)
+
+
+def numbered(texts: Sequence[str], *others: str) -> tuple[str, str]:
+    """Return texts numbered from 1 between fences, and the code of the fences.
+
+    Args:
+        texts: those to quote.
+        others: what else the prompt holds, for the code.
+    """
+    code = code_for([*others, *texts])
+    blocks = [f"<<<{code} [{n}]\n{neutralise(text)}\n{code}>>>" for n, text in enumerate(texts, start=1)]
+    return "\n".join(blocks), code
