@@ -39,7 +39,7 @@ from trivium.api import KnowledgeBase
 from trivium.api import open as open_kb
 from trivium.generate.evidence import Evidence
 from trivium.generate.refuse import features
-from trivium.patterns.advanced import JUDGED
+from trivium.patterns.steps import JUDGED
 from trivium.retrieve.dedupe import dedupe
 from trivium.retrieve.search import can_read, clean_question, search
 from trivium.retrieve.sentences import best_sentences

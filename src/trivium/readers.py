@@ -21,9 +21,9 @@ from trivium.errors import UnknownName
 from trivium.generate.answer import Draft, answer, refuse
 from trivium.generate.manner import manner_for
 from trivium.models.base import Chat, Embedder, Vectors
-from trivium.patterns.advanced import judged
 from trivium.patterns.closed_book import closed_book
 from trivium.patterns.run import Run
+from trivium.patterns.steps import judged
 from trivium.retrieve.search import UNREADABLE, clean_question
 from trivium.text.clip import clip
 from trivium.text.language import detect

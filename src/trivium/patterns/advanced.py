@@ -5,31 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from trivium.generate.answer import answer, refuse
-from trivium.generate.condense import condense
-from trivium.generate.evidence import Evidence
-from trivium.generate.manner import manner_for
-from trivium.generate.refuse import Verdict, judge
 from trivium.generate.speak import OnText
-from trivium.models.base import Chat, Embedder, Reranker
-from trivium.patterns.run import Reader, Run, found
-from trivium.retrieve.dedupe import dedupe
-from trivium.retrieve.expand import small_to_big
-from trivium.retrieve.order import lost_in_the_middle
-from trivium.retrieve.rerank import rerank
-from trivium.retrieve.search import can_read, clean_question, search
-from trivium.retrieve.sentences import best_sentences
-from trivium.types import Answer, Hit, Message
+from trivium.models.base import Chat, Reranker
+from trivium.patterns.run import Run, found
+from trivium.patterns.steps import candidates, choose, read, understand
+from trivium.retrieve.search import search
+from trivium.types import Answer, Message
 
 if TYPE_CHECKING:
     from trivium.index import Index
     from trivium.index.where import Where
-
-_CANDIDATES = 3
-"""Hits searched for each one wanted, where a reranker chooses among them."""
-
-JUDGED = 5
-"""Passages whose sentences are weighed one by one."""
 
 
 def advanced(
@@ -71,70 +56,20 @@ def advanced(
         ModelError: a model failed.
     """
     run = Run()
-    with run.step("question") as detail:
-        condensed = condense(clean_question(question), history, chat)
-        asked = clean_question(condensed.question)
-        run.usage += condensed.usage
-        detail |= {"searched": asked, "how": condensed.how, "cut": len(asked) < len(question.strip())}
+    asked = understand(run, question, history, chat)
     with run.step("search") as detail:
-        wanted = k * _CANDIDATES if reranker is not None else k + k // 2
+        wanted = candidates(k, reranker)
         hits = search(index, asked, k=wanted, where=where, principals=principals, weights=weights)
         detail |= {"wanted": wanted, "kept": k, **found(hits)}
-    hits = _chosen(run, asked, hits, k, reranker)
-    reader = Reader(index, principals)
-    with run.step("widen") as detail:
-        passages = [hit for hit in small_to_big(hits, reader.text) if hit.chunk.text]
-        detail["passages"] = len(passages)
-    embedder = index.embedder if can_read(index, asked) else None
-    verdict, sentences = judged(run, asked, passages, embedder, index.size())
-    run.generate()
-    if not verdict.enough:
-        why = "nothing was found" if not hits else "the evidence is weak"
-        return run.finish(question, refuse(asked, why, on_text), hits)
-    draft = answer(
+    hits = choose(run, asked, hits, k, reranker)
+    return read(
+        run,
+        question,
         asked,
-        passages,
+        hits,
         chat=chat,
-        manner=manner_for(chat),
-        read=reader.document,
-        sentences=sentences,
-        embedder=embedder,
-        arrange=lost_in_the_middle,
+        index=index,
+        principals=principals,
         history=history,
         on_text=on_text,
     )
-    return run.finish(question, draft, hits)
-
-
-def judged(
-    run: Run, question: str, passages: Sequence[Hit], embedder: Embedder | None, chunks: int
-) -> tuple[Verdict, list[Hit]]:
-    """Weigh whether passages answer, as a step of the run.
-
-    Args:
-        run: takes the step.
-        question: plain text.
-        passages: best first.
-        embedder: one that reads the question; None goes by words alone.
-        chunks: how many the knowledge base has.
-
-    Returns:
-        The verdict, and the best sentences of the first passages.
-    """
-    with run.step("judge") as detail:
-        sentences = best_sentences(question, passages[:JUDGED], embedder=embedder)
-        verdict = judge(question, Evidence(passages), sentences[0] if sentences else None, chunks)
-        detail |= {"probability": verdict.probability, "needed": verdict.threshold, **verdict.features}
-    return verdict, sentences
-
-
-def _chosen(run: Run, question: str, hits: Sequence[Hit], k: int, reranker: Reranker | None) -> list[Hit]:
-    with run.step("dedupe") as detail:
-        kept = dedupe(hits)
-        left = {hit.chunk.id for hit in kept}
-        detail["dropped"] = [hit.chunk.id for hit in hits if hit.chunk.id not in left]
-    if reranker is not None:
-        with run.step("rerank") as detail:
-            kept = rerank(question, kept, reranker)
-            detail |= {"model": reranker.name, **found(kept)}
-    return kept[:k]
