@@ -6,6 +6,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ torch = pytest.importorskip("torch", reason="the extra 'tune' is not installed")
 pytest.importorskip("transformers", reason="the extra 'tune' is not installed")
 
 from tests.tune.objectives.small import opened, overfit  # noqa: E402
+from tests.tune.small import write_dialogues, write_model  # noqa: E402
 
 from trivium.errors import UsageError  # noqa: E402
 from trivium.tasks.training.read import read_training  # noqa: E402
@@ -25,6 +27,7 @@ from trivium.tune.objectives import Options  # noqa: E402
 from trivium.tune.objectives.classify import classified  # noqa: E402
 from trivium.tune.objectives.seq2seq import told  # noqa: E402
 from trivium.tune.objectives.span import answered  # noqa: E402
+from trivium.tune.run import Plan, tune  # noqa: E402
 
 
 @pytest.fixture(autouse=True)
@@ -88,6 +91,21 @@ def test_a_method_that_changes_the_base_needs_a_base_of_its_own(sentiment) -> No
     final = final_test("labelled", objective, attached, samples, samples, untuned=other)
     assert final.differences[UNTUNED].scores["accuracy"].mean == 0
     assert f"a tie with {UNTUNED}" in page(final)
+
+
+@pytest.mark.parametrize(("method", "settings"), [("full", {}), ("freeze", {"layers": 1})])
+def test_a_run_loads_the_base_anew_where_the_method_changed_it(tmp_path, method, settings) -> None:
+    data, base = str(write_dialogues(tmp_path / "data.json", 60)), str(write_model(tmp_path / "base"))
+    plan = Plan(data, base, method, settings, training={"steps": 20, "batch": 8, "rate": 1e-2})
+    report = tune(plan, tmp_path / "run")
+    untuned = report["against"][UNTUNED]
+    assert report["test"]["perplexity"]["mean"] < 0.8 * untuned["perplexity"]["mean"]
+    assert f"better than {UNTUNED}" in report["verdict"]
+    # LoRA gives the base back by being switched off: the two ways must find the same base.
+    switched = tune(replace(plan, method="lora", settings={}), tmp_path / "lora")["against"][UNTUNED]
+    assert {name: score["mean"] for name, score in untuned.items()} == pytest.approx(
+        {name: score["mean"] for name, score in switched.items()}, rel=1e-4
+    )
 
 
 def test_an_empty_split_is_refused(sentiment) -> None:

@@ -176,7 +176,8 @@ def _print(screen: Screen, report: Mapping[str, Any], folder: Path) -> None:
     say(f"Model: {report['model']}")
     decision = report["decision"]
     if decision is None:
-        say(f"No questions were given that could decide, so nothing was adopted. Use it with --{report['task']}.")
+        where = " in a new knowledge base" if report["task"] == "embedder" else ""
+        say(f"No questions were given that could decide: nothing was adopted. Use it with --{report['task']}{where}.")
         return
     say(decision["said"])
     if decision["kept"]:

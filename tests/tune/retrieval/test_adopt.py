@@ -181,7 +181,9 @@ def test_a_reranker_stays_only_if_it_wins(base, model, monkeypatch):
 
 
 def test_the_whole_interval_must_be_above_nothing():
-    assert not decided([0.5] * 20, [0.5] * 20).adopted
+    same = decided([0.5] * 20, [0.5] * 20)
+    assert not same.adopted
+    assert (same.gain.low, same.gain.high) == (0.0, 0.0)
     assert not decided([0.0, 1.0] * 10, [1.0, 0.0] * 10).adopted
     assert decided([0.0] * 20, [1.0] * 19 + [0.0]).adopted
 

@@ -38,6 +38,8 @@ def test_a_reranker_teaches():
     (sample,) = taught([SAMPLE], by_reranker(reranker))
     scores = reranker.rerank(SAMPLE.query, [*SAMPLE.positives, *SAMPLE.negatives])
     assert (*sample.positive_scores, *sample.negative_scores) == pytest.approx(tuple(scores))
+    (larger,) = taught([SAMPLE], by_reranker(reranker, scale=20.0))
+    assert larger.negative_scores == pytest.approx(tuple(20 * score for score in sample.negative_scores))
     with pytest.raises(UsageError, match="every passage"):
         taught([SAMPLE], lambda _: [1.0])
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from trivium.errors import StoreBusy, StoreFull, UsageError
-from trivium.evaluate.statistics import interval
+from trivium.evaluate.statistics import interval, paired
 from trivium.index import Index
 from trivium.index.cut import embedded
 from trivium.index.where import every
@@ -52,7 +52,7 @@ class Decision:
             f"nDCG@{DEPTH} on {self.gain.n} held-out questions: {self.before.mean:.3f} -> {self.after.mean:.3f}, "
             f"{self.gain.mean:+.3f} ({self.gain.low:+.3f} to {self.gain.high:+.3f})"
         )
-        return f"{figures}: " + ("adopted." if self.adopted else "not adopted, the gain may be chance.")
+        return f"{figures}: " + ("adopted." if self.adopted else "not adopted, no gain beyond chance.")
 
 
 def re_embedded(index: Index, embedder: Embedder, to: Path, on_rows: Callable[[int, int], None] | None = None) -> Index:
@@ -131,7 +131,7 @@ def ndcg(hits: Sequence[Hit], example: Example, k: int = DEPTH) -> float:
 
 def decided(before: Sequence[float], after: Sequence[float]) -> Decision:
     """Return the decision from the same questions' values: adopted where the whole interval of the gain is above 0."""
-    gain = interval([new - old for old, new in zip(before, after, strict=True)])
+    gain = paired(after, before).difference
     return Decision(interval(before), interval(after), gain, gain.low > 0)
 
 

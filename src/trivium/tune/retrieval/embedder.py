@@ -24,11 +24,9 @@ from trivium.tasks.training.values import Retrieval
 from trivium.tune.bases import Base
 from trivium.tune.methods.base import Attached
 from trivium.tune.objectives.base import Batch, Prepared
-from trivium.tune.retrieval.plan import LOSSES
+from trivium.tune.retrieval.plan import LOSSES, TEMPERATURE
 
 Loss = Literal["contrastive", "margin", "replug"]
-TEMPERATURE = 0.05
-"""Cosines are divided by it."""
 DEPTH = 10
 _NEVER = -1e4
 _AT_ONCE = 64  # texts embedded at a time where nothing is learnt

@@ -20,7 +20,7 @@ from trivium.errors import UsageError
 from trivium.evaluate.record import digest
 from trivium.index import Index
 from trivium.models.base import Chat
-from trivium.models.rerank import open_reranker
+from trivium.models.rerank import LATE, open_reranker
 from trivium.retrieve.search import search
 from trivium.tasks.leak import same
 from trivium.tasks.questions import read_questions
@@ -28,7 +28,7 @@ from trivium.tasks.split import split
 from trivium.tasks.training.read import read_training
 from trivium.tasks.training.values import Retrieval
 from trivium.tune.retrieval.negatives import mine
-from trivium.tune.retrieval.plan import CHAT, Plan
+from trivium.tune.retrieval.plan import CHAT, TEMPERATURE, Plan
 from trivium.tune.retrieval.promptagator import MOST_SHOWN, write_samples
 from trivium.tune.retrieval.teacher import Scorer, Teacher, by_likelihood, by_reranker, taught
 from trivium.tune.retrieval.unlabelled import passages_of, with_negatives, without_labels
@@ -112,7 +112,7 @@ def gather(
         )
         left.update(found.dropped)
         mined[name] = list(found.samples)
-    more = [*given.samples, *_unlabelled(index, plan), *_written(index, plan, train, chat, left, tell)]
+    more = [*given.samples, *_unlabelled(index, plan, tell), *_written(index, plan, train, chat, left, tell)]
     mined["train"] += _unseen(more, [*validation, *test], left)
     if not mined["train"]:
         why = ", ".join(f"{reason}: {count}" for reason, count in left.items())
@@ -178,11 +178,13 @@ def _unseen(samples: Sequence[Retrieval], held: Sequence[Example], left: Counter
     return kept
 
 
-def _unlabelled(index: Index, plan: Plan) -> list[Retrieval]:
+def _unlabelled(index: Index, plan: Plan, tell: OnStage) -> list[Retrieval]:
     if not plan.unlabelled:
         return []
     made = without_labels(passages_of(index), most=_MOST_UNLABELLED, seed=plan.seed)
-    return with_negatives(made, partial(_find, index), negatives=plan.negatives)
+    return with_negatives(
+        made, partial(_find, index), negatives=plan.negatives, on_sample=_counting(tell, "Mining negatives", made)
+    )
 
 
 def _written(
@@ -211,7 +213,7 @@ def _written(
         on_passage=lambda kept, tried: tell("Writing questions", kept, plan.written),
     )
     tell("Writing questions", plan.written, plan.written)
-    left.update({f"written, {reason}": count for reason, count in made.dropped.items()})
+    left.update({f"written, but {reason}": count for reason, count in made.dropped.items()})
     return with_negatives(made.samples, partial(_find, index), negatives=plan.negatives)
 
 
@@ -225,7 +227,8 @@ def _teacher(given: Given, plan: Plan, chat: Callable[[], Chat] | None) -> Teach
     if plan.teacher != CHAT:
         reranker = open_reranker(plan.teacher)
         assert reranker is not None  # it is where a name is given
-        return by_reranker(reranker)
+        cosines = plan.teacher.split(":")[0] == LATE  # a cross-encoder's scores are log-odds, as they should be
+        return by_reranker(reranker, scale=1 / TEMPERATURE if cosines else 1.0)
     if given.samples or plan.unlabelled or plan.written:
         raise UsageError(
             "The likelihood of the answer teaches only where the answer is known.",

@@ -9,6 +9,8 @@ from typing import Any, Literal
 Role = Literal["embedder", "reranker"]
 CHAT = "chat"
 """The teacher that is the chat model."""
+TEMPERATURE = 0.05
+"""An embedder's cosines are divided by it, in every loss."""
 LOSSES: Mapping[Role, tuple[str, ...]] = {
     "embedder": ("contrastive", "margin", "replug"),
     "reranker": ("listwise", "binary", "margin"),

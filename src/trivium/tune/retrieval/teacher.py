@@ -30,9 +30,9 @@ class Scorer(Protocol):
         ...
 
 
-def by_reranker(reranker: Reranker) -> Teacher:
-    """Return the teacher that is a cross-encoder."""
-    return lambda sample: reranker.rerank(sample.query, [*sample.positives, *sample.negatives]).tolist()
+def by_reranker(reranker: Reranker, *, scale: float = 1.0) -> Teacher:
+    """Return the teacher that is a reranker; its scores times `scale`, which for one that gives cosines is not 1."""
+    return lambda sample: (scale * reranker.rerank(sample.query, [*sample.positives, *sample.negatives])).tolist()
 
 
 def by_likelihood(chat: Scorer, answers: Mapping[str, Sequence[str]]) -> Teacher:

@@ -96,6 +96,7 @@ def with_negatives(
     negatives: int = 4,
     depth: int = 30,
     skip: int = 3,
+    on_sample: Callable[[int], None] | None = None,
 ) -> list[Retrieval]:
     """Return the samples with negatives from other documents, not from the very first hits, which may well answer.
 
@@ -107,6 +108,7 @@ def with_negatives(
         negatives: of each sample.
         depth: hits looked at.
         skip: first hits of other documents that are left alone.
+        on_sample: told how many samples are done.
     """
     made = []
     for sample in samples:
@@ -121,4 +123,6 @@ def with_negatives(
                 negative_scores=tuple(score for _, score in others),
             )
         )
+        if on_sample is not None:
+            on_sample(len(made))
     return made
