@@ -31,7 +31,7 @@ def failing(*runs: tuple[int, str, dict[str, object]], values: tuple[float, ...]
 
 
 def test_missing_documents_are_named() -> None:
-    one = failing((3, "FP1", {}), (2, "FP1", {"answered": True}))
+    one = failing((3, "FP1", {}), (2, "FP1", {"answered": True}), (1, "FP4", {"refused": True}))
     documents = ["a.md"] * 60 + ["pumps.md", "pumps.md", "parking.md"] + ["b.md"] * 57
     found = comparison(one, documents=documents, kb="hand book", unanswerable={63, 64, 65})
     advice = steps(found)["add_documents"]
@@ -41,7 +41,10 @@ def test_missing_documents_are_named() -> None:
     assert advice.expected_gain is None
     assert advice.command == "trivium add PATH --kb 'hand book'"
     assert advice.measured_by == "failure points of advanced on 120 test questions"
-    assert steps(found)["refuse"].because.startswith("advanced answered 2 of 3 unanswerable questions")
+    assert steps(found)["refuse"].because.startswith(
+        "advanced answered 2 of 3 unanswerable questions, and refused 1 whose answer was found"
+    )
+    assert "refuse_less" not in steps(found)  # one threshold cannot go both ways
 
 
 def test_topics_are_classes_or_words_where_no_document_is_named() -> None:
@@ -105,8 +108,16 @@ def test_steps_of_the_pipeline_are_named_with_their_cure() -> None:
     assert [advice.because.split(":")[0] for advice in found] == [f"5 of 60 {title}", f"2 of 60 {title}"]
     assert "--chat MODEL" in found[0].step
     assert found[1].step == "Let more through at the step 'mine'."
-    refused = steps(comparison(failing((4, "FP3", {"stage": "judge"}), (1, "FP4", {"refused": True}))))["refuse_less"]
-    assert "refused 5 questions whose answer was found (4 by the evidence, 1 by the model)" in refused.because
+    runs = ((4, "FP3", {"stage": "judge"}), (1, "FP4", {"refused": True}), (2, "FP1", {"answered": True}))
+    both = steps(comparison(failing(*runs)))
+    assert both["refuse_less"].because.startswith(
+        "advanced refused 5 questions whose answer was found (4 by the evidence, 1 by the model), and answered 2"
+    )
+    assert "refuse" not in both
+
+
+def test_a_single_error_calls_for_nothing() -> None:
+    assert steps(comparison(failing((1, "FP1", {}), (1, "FP2", {"rank": 14})))).keys() == {"read"}
 
 
 def test_reading_form_and_parts() -> None:

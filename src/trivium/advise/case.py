@@ -21,6 +21,10 @@ UNKNOWN_K = 10
 """Passages that an arm is taken to retrieve where it does not say."""
 
 
+FEWEST_ERRORS = 2
+"""Errors from which on a step is advised: a single one may be anything."""
+
+
 @dataclass(frozen=True, slots=True)
 class Case:
     """One arm of a comparison.
@@ -104,7 +108,8 @@ class Case:
     ) -> list[Advice]:  # fmt: skip
         """Return advice that mends errors, with the gain that a trial on validation measured, where there was one.
 
-        Nothing where a trial showed no gain, or where not even all of the errors together gain over the best arm.
+        Nothing where a trial showed no gain, where not even all of the errors together gain over the best arm, or where
+        there is but one.
 
         Args:
             kind: a key of `trivium.advise.steps.STEPS`.
@@ -115,11 +120,9 @@ class Case:
             point: the failure point that it mends, for counting what the trial mended.
             unless: what would change the advice.
         """
-        if not places:
-            return []
         most, trial = self.at_most(places), self.trial(kind)
         if trial is None:
-            if most <= 0:
+            if most <= 0 or len(places) < FEWEST_ERRORS:
                 return []
             gain, measured = None, f"failure points of {self.arm.name} on {self.questions()}"
             because = f"{because}. Mending all of them would be {100 * most:+.1f} points; how many, was not tried."

@@ -33,7 +33,7 @@ from trivium.advise.rank import (
 from trivium.advise.steps import next_steps
 from trivium.advise.ten import ten
 from trivium.advise.values import ArmResult, Comparison, Decision, Needs, Pair, Ranked
-from trivium.advise.words import amount, count, listed, percent, points, seconds, share
+from trivium.advise.words import amount, count, listed, percent, points, share
 from trivium.evaluate.clustered import FEWEST
 from trivium.types import Score
 
@@ -83,7 +83,9 @@ def _taken(
     if not able:
         return None
     equals = [able[0], *_as_good(comparison, found, able[0], able[1:])]
-    return min(equals, key=lambda arm: _burden(arm, equals))
+    priced = all(arm.cost is not None for arm in equals)
+    # Money where all have a price; then training and upkeep; then the better mean, which the ranking gives.
+    return min(equals, key=lambda arm: ((arm.cost or 0.0) if priced else 0.0, SIMPLER.index(arm.road)))
 
 
 def _as_good(
@@ -100,12 +102,6 @@ def _as_good(
         and pair.verdict == "tie"
         and abs(pair.difference.mean) < MATTERS
     ]
-
-
-def _burden(arm: ArmResult, among: Sequence[ArmResult]) -> tuple[float, int, float]:
-    """Return what an arm asks for: money where all have a price; then training and upkeep; then seconds."""
-    priced = all(one.cost is not None for one in among)
-    return (arm.cost or 0.0) if priced else 0.0, SIMPLER.index(arm.road), arm.seconds.p50
 
 
 def _because(
@@ -154,9 +150,7 @@ def _cheaper(taken: ArmResult, equals: Sequence[ArmResult], comparison: Comparis
         return f"costs least of them ({cost} for 1,000 answers)"
     if all(SIMPLER.index(arm.road) > SIMPLER.index(taken.road) for arm in equals):
         return "asks for less upkeep"
-    if taken.seconds.p50 == min(arm.seconds.p50 for arm in everyone):
-        return f"is the fastest of them ({seconds(taken.seconds.p50)})"
-    return "asks for the least of them, in upkeep first and then in time"
+    return "asks for no more upkeep than they"
 
 
 def _others(comparison: Comparison, ranked: Sequence[Ranked], best: ArmResult) -> list[ArmResult]:

@@ -33,44 +33,63 @@ def add_documents(case: Case) -> list[Advice]:
 
 
 def refuse(case: Case) -> list[Advice]:
-    """FP1, answered: the question has no answer, and the arm gave one."""
-    if not case.speaks:
+    """FP1, answered: the question has no answer, and the arm gave one. More of these than of the opposite error."""
+    places, silent = _answered(case), _refused(case)
+    if not case.speaks or len(places) < len(silent):
         return []
-    places = case.failed("FP1", such=lambda failure: bool(failure.detail.get("answered")))
     unanswerable = sum(question.unanswerable for question in case.comparison.questions)
-    if case.arm.retrieves and not case.arm.tuned and not case.has("both"):
-        step = "Tune the chat model on questions with and without their answer in the passages, so that it refuses."
-        command = case.compare("--arms", f"{case.arm.name},{_pattern(case)}+raft")
-    elif case.arm.retrieves:
-        step = "Raise the threshold of the evidence (data/refusal.json): it refuses what has no answer."
-        command = ""
-    else:
+    if not case.arm.retrieves:
         step = "Give it passages: only with them can it tell that a question has no answer."
         command = case.compare("--arms", f"{case.arm.name},advanced")
+    elif not case.has("both"):
+        step = "Tune the chat model on questions with and without their answer in the passages, so that it refuses."
+        command = case.compare("--arms", f"{case.arm.name},{_pattern(case)}+raft")
+    else:
+        step = "Raise the threshold of the evidence (data/refusal.json): it refuses what has no answer."
+        command = ""
     return case.step(
         "refuse",
         step,
-        f"{case.arm.name} answered {len(places):,} of {count(unanswerable, 'unanswerable question')}",
+        f"{case.arm.name} answered {len(places):,} of {count(unanswerable, 'unanswerable question')}, and refused "
+        f"{len(silent):,} whose answer was found",
         places,
         command,
         point="FP1",
-        unless="Answerable questions that are refused then: both must be counted.",
+        unless="More answerable questions that are refused then.",
     )
 
 
 def refuse_less(case: Case) -> list[Advice]:
     """FP3 by the judge of the evidence, and FP4 refused: the answer was there, and the arm refused."""
-    judged = case.failed("FP3", such=lambda failure: _stage(failure) in _TOLD_BY_JUDGE)
-    shown = case.failed("FP4", such=lambda failure: bool(failure.detail.get("refused")))
+    places, answered = _refused(case), _answered(case)
+    if not case.speaks or len(places) <= len(answered):
+        return []
+    shown = len(case.failed("FP4", such=_silent))
     return case.step(
         "refuse_less",
         "Lower the threshold of the evidence (data/refusal.json), or take a chat model that refuses less.",
-        f"{case.arm.name} refused {count(len(judged) + len(shown), 'question')} whose answer was found "
-        f"({len(judged):,} by the evidence, {len(shown):,} by the model)",
-        judged + shown,
+        f"{case.arm.name} refused {count(len(places), 'question')} whose answer was found "
+        f"({len(places) - shown:,} by the evidence, {shown:,} by the model), and answered {len(answered):,} that have "
+        "none",
+        places,
         case.compare("--arms", case.arm.name, "--chat", "MODEL"),
-        unless="Unanswerable questions that are answered then: both must be counted.",
+        unless="More unanswerable questions that are answered then.",
     )
+
+
+def _answered(case: Case) -> list[int]:
+    """Return the questions without an answer that were given one."""
+    return case.failed("FP1", such=lambda failure: bool(failure.detail.get("answered")))
+
+
+def _refused(case: Case) -> list[int]:
+    """Return the questions that were refused though their answer was found."""
+    judged = case.failed("FP3", such=lambda failure: _stage(failure) in _TOLD_BY_JUDGE)
+    return judged + case.failed("FP4", such=_silent)
+
+
+def _silent(failure: Failure) -> bool:
+    return bool(failure.detail.get("refused"))
 
 
 def tune_reranker(case: Case) -> list[Advice]:
@@ -154,7 +173,7 @@ def read(case: Case) -> list[Advice]:
     if not (case.arm.retrieves and case.speaks):
         return []
     names = [name for name in ("FP4", "retrieval_not_needed") if case.failed(name)]
-    places = case.failed(*names, such=lambda failure: not failure.detail.get("refused"))
+    places = case.failed(*names, such=lambda failure: not _silent(failure))
     if case.has("both"):
         step = "Take a larger chat model: it reads more surely."
         command = case.compare("--arms", case.arm.name, "--chat", "MODEL")
