@@ -7,6 +7,7 @@
       write.lock      held while a commit is written
       pending.db      vectors computed and not yet committed
       answers.db      answers that may be shown again
+      graph.db        what each document gives to the graph, once one has been built
 
 Several processes may hold one knowledge base open; each sees the others' commits at its next search.
 """
@@ -28,6 +29,7 @@ import numpy as np
 from trivium.errors import StoreBusy, StoreError, StoreFull, StoreNotFound, StoreVersion, UsageError
 from trivium.index.durable import read_json, write_whole
 from trivium.index.filters import parse
+from trivium.index.graph.store import GraphStore
 from trivium.index.rows import BareChunk, Record, bare_chunk, load_chunk, load_document, load_record
 from trivium.index.sidecar import PendingVectors, StoredAnswers
 from trivium.index.store import PLACE, Store
@@ -64,6 +66,7 @@ class Index:
         self.manifest = manifest
         self.pending = PendingVectors(root / "pending.db")
         self.answers = StoredAnswers(root / "answers.db")
+        self.graph = GraphStore(root / "graph.db")
         self._make_embedder = embedder
         self._embedder: Embedder | None = None
         self._embedder_lock = threading.Lock()
@@ -147,7 +150,7 @@ class Index:
         Raises:
             FilterError: `where` does not parse.
         """
-        condition = self._condition(where, principals)
+        condition = self.condition(where, principals)
         if bare:
             found = self.store.dense(vector, n, condition, ())
             return [Hit(bare_chunk(row[PLACE]), score, ("dense",), {"dense": score}) for row, score in found]
@@ -168,7 +171,7 @@ class Index:
         The arguments are those of `dense`; bare chunks have their vectors. No token in common: no hit.
         """
         tokens = list(dict.fromkeys(analyse_question(question)))[:_MOST_QUERY_TOKENS]
-        condition = self._condition(where, principals)
+        condition = self.condition(where, principals)
         if bare:
             found = self.store.lexical(tokens, n, condition, ["vector"])
             chunks = [(bare_chunk(row[PLACE], row["vector"]), score) for row, score in found]
@@ -186,7 +189,12 @@ class Index:
         chunks = map(load_chunk, self.store.take(places))
         return [replace(hit, chunk=next(chunks)) if isinstance(hit.chunk, BareChunk) else hit for hit in hits]
 
-    def _condition(self, where: str | Where | None, principals: Sequence[str] | None) -> Where:
+    def condition(self, where: str | Where | None, principals: Sequence[str] | None) -> Where:
+        """Return the condition on rows that every search of this asker has.
+
+        Raises:
+            FilterError: `where` does not parse.
+        """
         if isinstance(where, str):
             where = parse(where, self._values) if where.strip() else None
         return every([readable_by(principals), where])

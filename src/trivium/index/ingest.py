@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from trivium.errors import DocumentError, UsageError
 from trivium.index.cut import cut, document_id
+from trivium.index.graph.build import sync
 from trivium.index.rows import Record
 from trivium.index.tally import AddReport, Progress, Tally
 from trivium.index.writer import Writer
@@ -55,6 +56,8 @@ def add(
             _add_document(index, writer, tally, document, _hash_text(document), options, known)
         if files:
             _add_files(index, writer, tally, files, options, known)
+    if index.graph.exists():
+        sync(index)
     return tally.report()
 
 

@@ -24,7 +24,7 @@ _BUSY = 60.0  # seconds to wait for another process
 _MOST_KEYS = 500  # in one statement
 
 
-class _Database:
+class Database:
     """A SQLite file, opened at first use, one connection shared by the threads of this process."""
 
     _SCHEMA = ""
@@ -65,7 +65,7 @@ class _Database:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
-class PendingVectors(_Database):
+class PendingVectors(Database):
     """Vectors that were computed and not yet committed: a run that was killed does not compute them again."""
 
     _SCHEMA = "CREATE TABLE IF NOT EXISTS vectors (key BLOB PRIMARY KEY, vector BLOB NOT NULL) WITHOUT ROWID"
@@ -116,7 +116,7 @@ class PendingVectors(_Database):
             connection.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?)", rows)
 
 
-class StoredAnswers(_Database):
+class StoredAnswers(Database):
     """Answers given before, by everything they depend on; a change of the knowledge base makes them unreachable.
 
     The key holds the principals and the version of the table, so that an answer is shown again only to an asker who

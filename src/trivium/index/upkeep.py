@@ -23,13 +23,16 @@ _CHECKED_TEXTS = 256  # documents whose text is held in memory at once
 
 @dataclass(frozen=True, slots=True)
 class Removed:
-    """What was deleted with one document: rows with text, with a vector, with lexical entries, and stored answers."""
+    """What was deleted with one document: rows with text, with a vector, with lexical entries, stored answers, and
+    whether it had contributed to the graph.
+    """
 
     source: str
     chunks: int
     vectors: int
     lexical: int
     cached_answers: int
+    graph: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +70,12 @@ def remove(index: Index, sources: Sequence[str | os.PathLike[str]]) -> RemoveRep
     with index.writing() as store:
         receipts = tuple(_receipt(index, store, record) for record in records)
         store.delete(Among("document_id", ids))
+        index.graph.forget(ids)
         index.answers.clear()
         index.pending.clear()
         purged = store.purge()
         left = store.count(Among("document_id", ids)) + sum(index.answers.count(one) for one in ids)
+        left += index.graph.count(ids)
     return RemoveReport(receipts, left, purged)
 
 
@@ -79,7 +84,7 @@ def _receipt(index: Index, store: Store, record: Record) -> Removed:
     rows = store.count(chunks)
     vectors = store.count_with("vector", chunks)
     lexical = store.count_with("tokens", chunks)
-    return Removed(record.source, rows, vectors, lexical, index.answers.count(record.id))
+    return Removed(record.source, rows, vectors, lexical, index.answers.count(record.id), index.graph.count([record.id]))
 
 
 def _find(index: Index, source: str | os.PathLike[str]) -> list[Record]:

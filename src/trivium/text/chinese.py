@@ -15,15 +15,19 @@ from pathlib import Path
 from trivium.errors import MissingExtra
 
 
+def _file() -> Path:
+    spec = find_spec("jieba")
+    if spec is None or not spec.submodule_search_locations:
+        raise MissingExtra("jieba", "base")
+    return Path(spec.submodule_search_locations[0], "dict.txt")
+
+
 @cache
 def _dictionary() -> tuple[dict[str, int], dict[str, int], float]:
     """Return the count of each word, the length of the longest word of more than four characters that
     begins with a character, and the logarithm of all counts together.
     """
-    spec = find_spec("jieba")
-    if spec is None or not spec.submodule_search_locations:
-        raise MissingExtra("jieba", "base")
-    fields = Path(spec.submodule_search_locations[0], "dict.txt").read_text("utf-8").split()
+    fields = _file().read_text("utf-8").split()
     words = fields[0::3]
     counts = dict(zip(words, map(int, fields[1::3]), strict=True))
     longest: dict[str, int] = {}
@@ -31,6 +35,15 @@ def _dictionary() -> tuple[dict[str, int], dict[str, int], float]:
         if len(word) > 4 and longest.get(word[0], 4) < len(word):
             longest[word[0]] = len(word)
     return counts, longest, log(sum(counts.values()))
+
+
+@cache
+def tags() -> dict[str, str]:
+    """Return the part of speech of each word of the dictionary, in jieba's letters: `n` noun, `nr` person, `ns` place,
+    `nt` organisation, `nz` other name, `v` verb, and so on.
+    """
+    fields = _file().read_text("utf-8").split()
+    return dict(zip(fields[0::3], fields[2::3], strict=True))
 
 
 def segment(run: str) -> list[str]:

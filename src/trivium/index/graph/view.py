@@ -1,0 +1,257 @@
+"""The graph as one asker sees it: drawn from the contributions of chunks that the asker may read, and of no others.
+
+Which chunks those are is asked of the table, with the condition that every search has, in the very snapshot that is
+searched. A chunk that is not there any more, or whose document has another version by now, contributes nothing. Merging
+looks only at what is seen: two names are one node because of texts that the asker may read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trivium.index.graph.store import GraphStore, Integers, Part, version_of
+from trivium.index.graph.values import KINDS, Contribution, Edge, Node, entity_key
+from trivium.index.where import Among, Where, every
+
+if TYPE_CHECKING:
+    from trivium.index.index import Index
+
+Floats = NDArray[np.float64]
+_CHUNKS = Among("kind", ("chunk",))
+_VIEWS = 8
+"""Views kept: an asker's next question finds theirs ready."""
+_KIND_WEIGHTS = np.array([2.0, 1.0, 1.0, 0.5, 0.3])
+"""How much a mention of each of `KINDS` ties its chunk to the entity."""
+_WINDOW = 12
+"""Mentions of one sentence that are paired with one: each with the next so many."""
+
+
+@dataclass(frozen=True)
+class View:
+    """Nodes are numbered from 0; rows of `node`, `chunk`, `weight` tie a node to a chunk, sorted by chunk.
+
+    Attributes:
+        chunks: ids of the chunks seen that mention something.
+        node, chunk, weight: the ties, each pair once.
+    """
+
+    chunks: tuple[str, ...]
+    node: Integers
+    chunk: Integers
+    weight: Floats
+    size: int
+    _graph: GraphStore = field(repr=False)
+    _root: Integers = field(repr=False)
+    _number: Integers = field(repr=False)
+    _mention: Integers = field(repr=False)  # rows: node, chunk, name, kind, sentence
+    _told: tuple[Contribution, ...] = field(repr=False)
+
+    @cached_property
+    def degree(self) -> Integers:
+        """In how many chunks each node is mentioned, shape (size,)."""
+        return np.bincount(self.node, minlength=self.size)
+
+    @cached_property
+    def place(self) -> dict[str, int]:
+        """The number of each chunk by its id."""
+        return {chunk: at for at, chunk in enumerate(self.chunks)}
+
+    @cached_property
+    def steps(self) -> tuple[Floats, Floats]:
+        """The probability of each tie's step from its node to its chunk, and from its chunk to its node."""
+        rarity = np.log1p(len(self.chunks) / np.maximum(1, self.degree))
+        out = self.weight * rarity[self.node]
+        from_node = np.bincount(self.node, weights=self.weight, minlength=self.size)
+        from_chunk = np.bincount(self.chunk, weights=out, minlength=len(self.chunks))
+        return self.weight / from_node[self.node], out / from_chunk[self.chunk]
+
+    @cached_property
+    def kind(self) -> Integers:
+        """The most telling of `KINDS` that each node is mentioned as, shape (size,)."""
+        kinds = np.full(self.size, len(KINDS) - 1)
+        np.minimum.at(kinds, self._mention[0], self._mention[3])
+        return kinds
+
+    def find(self, name: str) -> int | None:
+        """Return the node of a name in any writing, if it is seen."""
+        key = self._graph.keys.find(entity_key(name))
+        if key is None or key >= len(self._root):
+            return None
+        number = int(self._number[self._root[key]])
+        return number if number >= 0 else None
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """The commonest name of each node."""
+        order, name, first = self._by_name
+        texts = self._graph.names.texts
+        return tuple(texts[name[at]] for at in first) if len(order) else ()
+
+    @cached_property
+    def _by_name(self) -> tuple[Integers, Integers, Integers]:
+        """Return (node, name) pairs, the commonest name of each node first, and where each node begins."""
+        pairs, counts = np.unique(self._mention[[0, 2]], axis=1, return_counts=True)
+        texts = self._graph.names.texts
+        rank = sorted(range(pairs.shape[1]), key=lambda at: (pairs[0, at], -counts[at], texts[pairs[1, at]]))
+        pairs = pairs[:, rank]
+        return pairs[0], pairs[1], np.searchsorted(pairs[0], np.arange(self.size))
+
+    def chunks_of(self, number: int) -> tuple[str, ...]:
+        """Return the ids of the chunks that mention a node."""
+        return tuple(sorted(self.chunks[at] for at in self.chunk[self.node == number]))
+
+    def describe(self, number: int) -> Node:
+        """Return a node in full."""
+        nodes, names, _ = self._by_name
+        texts = self._graph.names.texts
+        own = tuple(texts[at] for at in names[nodes == number])
+        keys = {entity_key(name) for name in own}
+        about = [text for one in self._told for name, text in one.about.items() if entity_key(name) in keys]
+        kind = KINDS[int(self.kind[number])]
+        return Node(own[0], kind, own, self.chunks_of(number), tuple(dict.fromkeys(about)))
+
+    @cached_property
+    def pairs(self) -> tuple[Integers, Integers, Integers]:
+        """Pairs of nodes that stand in one sentence: two arrays of nodes, lower first, and how many sentences."""
+        node, chunk, _, _, sentence = self._mention
+        group = chunk * (int(sentence.max(initial=0)) + 2) + sentence + 1
+        order = np.lexsort((node, group))
+        group, node = group[order], node[order]
+        fresh = np.ones(len(node), bool)
+        fresh[1:] = (group[1:] != group[:-1]) | (node[1:] != node[:-1])
+        group, node = group[fresh], node[fresh]
+        found = []
+        for step in range(1, _WINDOW + 1):
+            same = group[step:] == group[:-step]
+            if not same.any():
+                break
+            found.append(np.stack([node[:-step][same], node[step:][same]]))
+        both = np.concatenate(found, axis=1) if found else np.zeros((2, 0), np.int64)
+        both, counts = np.unique(both, axis=1, return_counts=True)
+        return both[0], both[1], counts
+
+    def edges(self, number: int, most: int = 20) -> list[Edge]:
+        """Return the edges of a node, those of most sentences first, with what a model has said of them."""
+        low, high, counts = self.pairs
+        mine = np.flatnonzero((low == number) | (high == number))
+        other = np.where(low[mine] == number, high[mine], low[mine])
+        order = sorted(range(len(mine)), key=lambda at: (-counts[mine[at]], self.names[other[at]]))[:most]
+        own = set(self.chunks_of(number))
+        told = self._said_of(number)
+        edges = []
+        for at in order:
+            there = int(other[at])
+            shared = tuple(sorted(own & set(self.chunks_of(there))))
+            count = int(counts[mine[at]])
+            edges.append(Edge(self.names[number], self.names[there], count, shared, tuple(told.pop(there, ()))))
+        edges += [Edge(self.names[number], self.names[there], 0, (), tuple(about)) for there, about in told.items()]
+        return edges
+
+    def _said_of(self, number: int) -> dict[int, list[str]]:
+        said: dict[int, list[str]] = {}
+        for one in self._told:
+            for relation in one.relations:
+                ends = (self.find(relation.source), self.find(relation.target))
+                if number in ends and None not in ends and ends[0] != ends[1]:
+                    there = ends[1] if ends[0] == number else ends[0]
+                    assert there is not None
+                    said.setdefault(there, []).append(relation.about)
+        return said
+
+
+def view(
+    index: Index, *, principals: Sequence[str] | None = None, where: str | Where | None = None
+) -> View:
+    """Return the graph that an asker sees.
+
+    Args:
+        index: the knowledge base; of a snapshot, the graph of that commit.
+        principals: who asks; None sees what everyone may read.
+        where: a filter expression or a condition on metadata.
+
+    Raises:
+        FilterError: `where` does not parse.
+    """
+    while True:  # again where a purge overtook it: which chunks, and of which versions, is read from one commit
+        snapshot = index.snapshot()
+        made = _view(snapshot, every([snapshot.condition(where, principals=principals), _CHUNKS]))
+        if not snapshot.store.overtaken:
+            return made
+
+
+def _view(index: Index, condition: Where) -> View:
+    graph = index.graph
+    parts = graph.parts()
+    key = (index.store.version, condition)
+    with graph.cache_lock:
+        found = graph.cache.get(key)
+    if found is not None and found[0] is parts:
+        return found[1]
+    readable = {row["id"] for row in index.store.rows(condition, ["id"])}
+    versions = {record.id: version_of(record) for record in index.records()}
+    current = [part for id, part in parts.items() if part.fingerprint.rpartition(":")[0] == versions.get(id)]
+    made = _drawn(graph, current, readable)
+    with graph.cache_lock:
+        while len(graph.cache) >= _VIEWS:
+            graph.cache.pop(next(iter(graph.cache)))
+        graph.cache[key] = (parts, made)
+    return made
+
+
+def _drawn(graph: GraphStore, parts: Sequence[Part], readable: set[str]) -> View:
+    chunks: list[str] = []
+    rows, aliases = [], []
+    told: list[Contribution] = []
+    for part in parts:
+        seen = np.array([chunk in readable for chunk in part.chunks], bool)
+        if not seen.any():
+            continue
+        places = np.cumsum(seen) - 1 + len(chunks)
+        chunks += [chunk for chunk, yes in zip(part.chunks, seen, strict=True) if yes]
+        kept = seen[part.chunk]
+        rows.append(
+            np.stack([part.key, places[part.chunk], part.name, part.kind, part.sentence])[:, kept]
+        )
+        if len(part.aliases):
+            aliases.append(part.aliases[seen[part.aliases[:, 0]], 1:])
+        told += [one for one in part.contributions if one.chunk in readable]
+    mention = np.concatenate(rows, axis=1) if rows else np.zeros((5, 0), np.int64)
+    root = _merged(len(graph.keys.texts), np.concatenate(aliases) if aliases else np.zeros((0, 2), np.int64))
+    mention[0] = root[mention[0]]
+    number = np.full(len(root), -1, np.int64)
+    present = np.unique(mention[0])
+    present = np.array(sorted(present.tolist(), key=graph.keys.texts.__getitem__), np.int64)  # in no process's order
+    number[present] = np.arange(len(present))
+    mention[0] = number[mention[0]]
+    order = np.lexsort((mention[4], mention[0], mention[1]))
+    mention = mention[:, order]
+    node, chunk, weight = _ties(mention, len(present))
+    return View(tuple(chunks), node, chunk, weight, len(present), graph, root, number, mention, tuple(told))
+
+
+def _ties(mention: Integers, size: int) -> tuple[Integers, Integers, Floats]:
+    """Return each pair of node and chunk once, with the weight of its mentions: they add up ever more slowly."""
+    pair = mention[1] * max(1, size) + mention[0]
+    pairs, place = np.unique(pair, return_inverse=True)
+    total = np.bincount(place, weights=_KIND_WEIGHTS[mention[3]], minlength=len(pairs))
+    return pairs % max(1, size), pairs // max(1, size), np.log1p(total)
+
+
+def _merged(size: int, aliases: Integers) -> Integers:
+    """Return for each key the one that stands for it. A short form of several names stands for itself."""
+    root = np.arange(size)
+    names: dict[int, set[int]] = {}
+    for short, name in aliases.tolist():
+        names.setdefault(short, set()).add(name)
+    for short, several in names.items():
+        if len(several) == 1:
+            root[short] = next(iter(several))
+    for _ in range(3):  # a name may itself be short for another
+        root = root[root]
+    return root
