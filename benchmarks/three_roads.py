@@ -155,7 +155,8 @@ SETS: Mapping[str, Set] = {
     "squad": Set(
         "SQuAD 2.0, answerable and not",
         squad,
-        ("--arms", f"{PROMPTS},retrieve_only,advanced,advanced+grounded,closed_book+tuned,advanced+raft", "--tune"),
+        ("--arms", f"{PROMPTS},retrieve_only,advanced,advanced+grounded,closed_book+tuned,advanced+raft", "--tune",
+         "--limit", "100"),
         "Questions on a dozen articles of an encyclopedia; a third of them have no answer there.",
         "Grounding beats memory (Lewis et al. 2020); tuning on grounded samples and grounding together is best "
         "(RAFT, Zhang et al. 2024).",
@@ -163,14 +164,14 @@ SETS: Mapping[str, Set] = {
     "popqa": Set(
         "PopQA: knowledge in the weights or in the passages",
         popqa,
-        ("--arms", f"{PROMPTS},retrieve_only,advanced,advanced+grounded"),
+        ("--arms", f"{PROMPTS},retrieve_only,advanced,advanced+grounded", "--limit", "100"),
         "Facts about popular and rare subjects, with the passages that the set publishes as the knowledge base.",
         "Memory fails on rare subjects and retrieval helps there most (Mallen et al. 2022).",
     ),
     "xquad-zh": Set(
         "XQuAD in Chinese",
         xquad_zh,
-        ("--arms", f"{PROMPTS},retrieve_only,advanced"),
+        ("--arms", f"{PROMPTS},retrieve_only,advanced", "--limit", "80"),
         "The embedded models are English ones: neither reads Chinese.",
         "Nothing but the documents' own words can answer.",
     ),
@@ -185,7 +186,7 @@ SETS: Mapping[str, Set] = {
         "A form of answer: GSM8K's steps and last line",
         form,
         ("--arms", f"{PROMPTS},closed_book+tuned", "--train", "train.jsonl", "--metric", "format",
-         "--max-tokens", "160", "--instructions",
+         "--max-tokens", "160", "--epochs", "2", "--limit", "80", "--instructions",
          "Solve the problem step by step. End with a last line of the form: #### NUMBER"),
         "Whether the answer ends in a line `#### number`, as asked.",
         "Tuning is for style and form; examples in the prompt come first (Brown et al. 2020).",
@@ -194,7 +195,7 @@ SETS: Mapping[str, Set] = {
         "The reversal curse",
         reversal,
         ("--arms", f"{PROMPTS},retrieve_only,advanced,closed_book+tuned", "--train", "train.jsonl",
-         "--shares", "0.1,0.1,0.8", "--epochs", "6"),
+         "--shares", "0.1,0.1,0.8", "--epochs", "4"),
         "Invented people: the model is tuned on “A is B” in thirty wordings, and asked for B of A and for A of B.",
         "Tuned, it answers forward and not backward (Berglund et al. 2023); grounding answers both.",
     ),
@@ -309,9 +310,9 @@ def _by_class(found: Mapping[str, Any]) -> list[str]:
 INTRODUCTION = """# Three roads, measured
 
 Prompt, ground, tune, both: six question sets of different kind, each compared by one command with the embedded models
-(SmolLM2-135M-Instruct, MiniLM) and adapters trained on the spot on two CPU cores. Intervals are of 95%; `correct` is the
-share of right answers, a refusal of an unanswerable question among them. `python benchmarks/three_roads.py` makes it
-again.
+(SmolLM2-135M-Instruct, MiniLM) and adapters trained on the spot on two CPU cores. Intervals are of 95%. `correct` is
+the share of right answers, refusals of unanswerable questions among them; `python benchmarks/three_roads.py` makes the
+page again.
 """
 
 

@@ -136,3 +136,8 @@ def test_the_deviation_tells_how_many_questions_are_needed() -> None:
     found = sum(not compared(*draw(n // 4)).tie for _ in range(400)) / 400
     assert 0.73 <= found <= 0.87  # the power that was asked for
     assert len(groups) == 200
+
+
+def test_groups_that_are_all_alike_are_worth_no_more_than_their_questions() -> None:
+    halves, groups = [1.0, 0.0] * 20, [place // 2 for place in range(40)]
+    assert mean_of(halves, groups) == mean_of(halves)

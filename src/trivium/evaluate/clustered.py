@@ -107,7 +107,7 @@ def mean_of(values: Sequence[float] | _Array, groups: Groups | None = None) -> S
     error, freedom, _ = _error(sample, members)
     if np.isin(sample, (0.0, 1.0)).all():
         plain = float(sample.std(ddof=1)) / math.sqrt(n) if n > 1 else 0.0
-        effect = (error / plain) ** 2 if plain else 1.0
+        effect = max(1.0, (error / plain) ** 2) if plain else 1.0  # groups that differ less than chance say no more
         return Score(mean, *wilson(float(sample.sum()) / effect, n / effect), n)
     reach = t_quantile(0.5 + CONFIDENCE / 2, freedom) * error
     return Score(mean, max(mean - reach, float(sample.min())), min(mean + reach, float(sample.max())), n)
