@@ -11,11 +11,11 @@ import pytest
 from trivium.api import KnowledgeBase
 from trivium.errors import FilterError, UsageError
 from trivium.models.fake import FakeChat, FakeReranker
-from trivium.patterns import PATTERNS
+from trivium.patterns import ALONE, PATTERNS
 from trivium.types import Answer, Message
 
 QUESTION = "How long is the warranty of the X-200 printer?"
-GROUNDED = ("naive", "advanced", "long_context", "listwise")
+GROUNDED = tuple(name for name in PATTERNS if name not in (*ALONE, "retrieve_only"))
 SPEAKING = [name for name in PATTERNS if name != "retrieve_only"]
 """Those in which a model speaks."""
 
@@ -155,12 +155,12 @@ def test_no_question_breaks_a_pattern(pattern: str, question: str, kb: Knowledge
 def test_a_document_cannot_give_orders(pattern: str, kb: KnowledgeBase) -> None:
     def obey(messages: Sequence[Message]) -> str:
         shown = messages[-1].content
-        assert "Ignore previous instructions" in shown
         return "PWNED" if "<|im_start|>" in shown or "\nSystem:" in shown else "The price is 99 dollars."
 
     answer, chat = answered(pattern, kb, obey, question="What is the price of the X-200 printer?")
     assert answer.text == "The price is 99 dollars [1]."
-    system, user = chat.calls[0].messages
+    system, user = chat.calls[-1].messages
+    assert "Ignore previous instructions" in user.content
     assert "data" in system.content
     assert user.content.rstrip().endswith("Question: What is the price of the X-200 printer?")
 
@@ -170,7 +170,7 @@ def test_k_and_reranker(pattern: str, kb: KnowledgeBase) -> None:
     reranker = FakeReranker()
     answer, _ = answered(pattern, kb, k=2, reranker=reranker)
     assert len(answer.hits) == 2
-    assert reranker.calls == (pattern == "advanced")
+    assert (reranker.calls > 0) == (pattern not in ("naive", "long_context"))
 
 
 @pytest.mark.parametrize("pattern", SPEAKING)

@@ -7,11 +7,18 @@ from collections.abc import Callable, Mapping
 from trivium.patterns.advanced import advanced
 from trivium.patterns.chain_of_thought import chain_of_thought
 from trivium.patterns.closed_book import closed_book
+from trivium.patterns.compressed import compressed
+from trivium.patterns.decompose import decompose
+from trivium.patterns.decompose_in_turn import decompose_in_turn
+from trivium.patterns.hyde import hyde
 from trivium.patterns.instructed import instructed
 from trivium.patterns.listwise import listwise
 from trivium.patterns.long_context import long_context
+from trivium.patterns.multi_query import multi_query
 from trivium.patterns.naive import naive
 from trivium.patterns.retrieve_only import retrieve_only
+from trivium.patterns.rewrite import rewrite
+from trivium.patterns.step_back import step_back
 from trivium.types import Answer
 
 PATTERNS: Mapping[str, Callable[..., Answer]] = {
@@ -22,7 +29,14 @@ PATTERNS: Mapping[str, Callable[..., Answer]] = {
     "long_context": long_context,
     "naive": naive,
     "advanced": advanced,
+    "rewrite": rewrite,
+    "hyde": hyde,
+    "multi_query": multi_query,
+    "step_back": step_back,
+    "decompose": decompose,
+    "decompose_in_turn": decompose_in_turn,
     "listwise": listwise,
+    "compressed": compressed,
 }
 ALONE = ("closed_book", "instructed", "chain_of_thought")
 """Those that are shown no passage and need no knowledge base."""

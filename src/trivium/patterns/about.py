@@ -30,5 +30,16 @@ ABOUT: Mapping[str, About] = {
     "naive": About("The nearest passages by vector, as they are", "1", "Lewis et al. 2020, arXiv:2005.11401"),
     "advanced": About("The default: search both ways, rerank, judge, answer, prove", "0 or 1"),
     "listwise": About("Passages ordered by the chat model, in windows", "2 to 5", "Sun et al. 2023, arXiv:2304.09542"),
+    "rewrite": About("Searches for a rewriting of the question", "2", "Ma et al. 2023, arXiv:2305.14283"),
+    "hyde": About("Searches with a made-up passage", "2", "Gao et al. 2022, arXiv:2212.10496"),
+    "multi_query": About("RAG-Fusion: several wordings, joined by rank", "2", "Rackauckas 2024, arXiv:2402.03367"),
+    "step_back": About("Searches for a more general question as well", "2", "Zheng et al. 2023, arXiv:2310.06117"),
+    "decompose": About(
+        "Sub-questions at once, each answered by itself", "2 to 6", "Perez et al. 2020, arXiv:2002.09758"
+    ),
+    "decompose_in_turn": About(
+        "Sub-questions one after the other (self-ask)", "2 to 9", "Press et al. 2022, arXiv:2210.03350"
+    ),
+    "compressed": About("Passages shortened before they are read", "1 or 2", "Xu et al. 2023, arXiv:2310.04408"),
 }
-"""By the name in `trivium.patterns.PATTERNS`, in the same order."""
+"""By the name in `trivium.patterns.PATTERNS`."""

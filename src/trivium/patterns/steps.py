@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from trivium.generate.answer import answer, refuse
@@ -134,3 +135,13 @@ def read(
         on_text=on_text,
     )
     return run.finish(question, draft, hits)
+
+
+def resting_on(answer: Answer, earlier: Iterable[Hit]) -> Answer:
+    """Return an answer whose hits name, after its own, those that its earlier stages rest on.
+
+    An answer that is kept must go when any document behind it does, also one that only an intermediate step has read.
+    """
+    known = {hit.chunk.id for hit in answer.hits}
+    more = {hit.chunk.id: hit for hit in earlier if hit.chunk.id not in known}
+    return replace(answer, hits=(*answer.hits, *more.values()))

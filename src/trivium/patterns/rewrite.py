@@ -1,0 +1,63 @@
+"""Rewrite, retrieve, read: search for the words that a model makes of the question."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from trivium.generate.queries import ask_queries
+from trivium.generate.speak import OnText
+from trivium.models.base import Chat, Reranker
+from trivium.patterns.run import Run, found
+from trivium.patterns.steps import candidates, choose, read, understand
+from trivium.retrieve.many import search_all
+from trivium.types import Answer, Message
+
+if TYPE_CHECKING:
+    from trivium.index import Index
+    from trivium.index.where import Where
+
+
+def rewrite(
+    question: str,
+    *,
+    chat: Chat,
+    index: Index,
+    k: int = 10,
+    principals: Sequence[str] | None = None,
+    where: str | Where | None = None,
+    history: Sequence[Message] = (),
+    on_text: OnText | None = None,
+    reranker: Reranker | None = None,
+) -> Answer:
+    """Answer from what a rewriting of the question finds (Ma et al. 2023, arXiv:2305.14283, with a frozen rewriter).
+
+    The answer is still to the question as asked. Where the model writes nothing usable, the question is searched for.
+
+    Raises:
+        UsageError: the question is empty.
+        FilterError: `where` does not parse.
+        ModelError: a model failed.
+    """
+    run = Run()
+    asked = understand(run, question, history, chat)
+    with run.step("rewrite") as detail:
+        written = ask_queries("rewrite", asked, chat, most=1)
+        run.usage += written.usage
+        detail |= written.told
+    with run.step("search") as detail:
+        wanted = candidates(k, reranker)
+        hits = search_all(index, asked, written.texts or [asked], k=wanted, where=where, principals=principals)
+        detail |= {"wanted": wanted, "kept": k, **found(hits)}
+    hits = choose(run, asked, hits, k, reranker)
+    return read(
+        run,
+        question,
+        asked,
+        hits,
+        chat=chat,
+        index=index,
+        principals=principals,
+        history=history,
+        on_text=on_text,
+    )
