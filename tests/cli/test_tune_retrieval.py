@@ -157,7 +157,7 @@ def trivium(folder: Path, *words: str) -> subprocess.Popen[str]:
 
 def answered(folder: Path, *words: str) -> dict[str, Any]:
     process = trivium(folder, *words, "--json")
-    out, err = process.communicate(timeout=300)
+    out, err = process.communicate(timeout=900)
     assert process.returncode == 0, err
     found = json.loads(out)
     assert isinstance(found, dict)
@@ -216,11 +216,11 @@ def test_a_reranker_stops_at_ctrl_c_goes_on_and_is_judged(squad: Path) -> None:
     words += ["--negatives", "2", "--longest", "96", "--out", "runs/reranker"]
     process = trivium(squad, *words, "--json")
     history = squad / "runs" / "reranker" / "history.jsonl"
-    end = time.monotonic() + 120
+    end = time.monotonic() + 300
     while not (history.exists() and history.read_text()) and process.poll() is None and time.monotonic() < end:
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=300)
     assert process.returncode == 130, err
     assert json.loads(out)["stopped"] == "asked"
     assert not (squad / "set" / "kb" / "reranker").exists()

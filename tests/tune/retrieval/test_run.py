@@ -148,3 +148,9 @@ def test_what_would_fail_at_the_end_fails_at_the_start(tmp_path, kb, given, plan
     with pytest.raises(error, match=word):
         tune_retriever(role, kb, replace(plan, **change), tmp_path / "run", given=given)
     assert not (tmp_path / "run").exists()
+
+
+def test_one_process_is_enough(tmp_path, kb, given, plan, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(UsageError, match="2 processes"):
+        tune_retriever("embedder", kb, plan, tmp_path / "run", given=given)

@@ -27,6 +27,7 @@ from trivium.models.gguf_convert import quiet_transformers
 from trivium.models.rerank import OnnxReranker
 from trivium.tune.bases import Base, base_folder
 from trivium.tune.methods import METHODS, attach
+from trivium.tune.processes import count
 from trivium.tune.retrieval.adopt import DEPTH, EMBEDDER, Decision, adopt_embedder, adopt_reranker, check_room
 from trivium.tune.retrieval.material import Given, Material, OnStage, gather
 from trivium.tune.retrieval.plan import CHAT, LOSSES, Plan, Role
@@ -123,6 +124,10 @@ def _base(role: Role, index: Index, plan: Plan) -> str:
 
 def _check(role: Role, index: Index, plan: Plan, base: str, given: Given) -> None:
     """See that nothing will fail at the end of the training that can be known before it."""
+    if count() > 1:
+        raise UsageError(
+            f"{count()} processes would each tune and judge a retriever.", "Run it without `accelerate launch`."
+        )
     if plan.loss and plan.loss not in LOSSES[role]:
         raise UnknownName("loss", plan.loss, LOSSES[role])
     if plan.method not in METHODS:
@@ -202,7 +207,7 @@ def _report(role: Role, plan: Plan, material: Material, lesson: _Lesson, trained
 
     draw_curve(trained.history, out / CURVE)
     validations = [row for row in trained.history if f"validation_{lesson.objective.measure}" in row]
-    best = next((row for row in validations if row["step"] == trained.best_step), {})
+    best: Mapping[str, float] = next((row for row in validations if row["step"] == trained.best_step), {})
     dropped = {name: len(ids) for name, ids in lesson.prepared.dropped.items() if ids}
     return {
         "run": str(out),
