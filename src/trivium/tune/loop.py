@@ -265,7 +265,8 @@ class _Loop(transformers.Trainer):
         return self.optimizer
 
     def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
-        save_trained(self._attached, Path(output_dir or self.args.output_dir) / WEIGHTS)
+        if self.args.should_save:
+            save_trained(self._attached, Path(output_dir or self.args.output_dir) / WEIGHTS)
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         restore(self._attached, Path(resume_from_checkpoint) / WEIGHTS)
