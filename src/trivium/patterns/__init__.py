@@ -18,6 +18,8 @@ from trivium.patterns.multi_query import multi_query
 from trivium.patterns.naive import naive
 from trivium.patterns.retrieve_only import retrieve_only
 from trivium.patterns.rewrite import rewrite
+from trivium.patterns.rm3 import rm3
+from trivium.patterns.self_query import self_query
 from trivium.patterns.step_back import step_back
 from trivium.types import Answer
 
@@ -37,6 +39,8 @@ PATTERNS: Mapping[str, Callable[..., Answer]] = {
     "decompose_in_turn": decompose_in_turn,
     "listwise": listwise,
     "compressed": compressed,
+    "rm3": rm3,
+    "self_query": self_query,
 }
 ALONE = ("closed_book", "instructed", "chain_of_thought")
 """Those that are shown no passage and need no knowledge base."""

@@ -41,5 +41,9 @@ ABOUT: Mapping[str, About] = {
         "Sub-questions one after the other (self-ask)", "2 to 9", "Press et al. 2022, arXiv:2210.03350"
     ),
     "compressed": About("Passages shortened before they are read", "1 or 2", "Xu et al. 2023, arXiv:2310.04408"),
+    "rm3": About("Searches again with the words of what was found first (RM3)", "0 or 1"),
+    "self_query": About(
+        "Filters on metadata, drawn from the question", "0 to 2", "Poliakov and Shvai 2024, arXiv:2406.13213"
+    ),
 }
 """By the name in `trivium.patterns.PATTERNS`."""

@@ -25,6 +25,12 @@ def _empty() -> frozenset[str]:
     )
 
 
+def is_empty(word: str) -> bool:
+    """Whether a word says nothing of what a text is about: "of", "which", 的."""
+    terms = [word] if _HAN.search(word) else analyse(word)
+    return all(term in _empty() for term in terms)
+
+
 @lru_cache(maxsize=4096)
 def content_terms(text: str) -> tuple[str, ...]:
     """Return the distinct terms of `text` that carry content: lexical tokens, and Chinese words.
