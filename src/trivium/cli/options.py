@@ -58,7 +58,7 @@ Reranker = Annotated[
         "--reranker",
         metavar="MODEL",
         envvar="TRIVIUM_RERANKER",
-        help="Reranking model: a cross-encoder folder, or http(s)://host/v1#model. Default: none.",
+        help="Reranking model: late, a cross-encoder folder, or http(s)://host/v1#model. Default: none.",
     ),
 ]
 
