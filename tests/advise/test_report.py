@@ -96,8 +96,13 @@ def test_the_whole_decision_is_json_too() -> None:
     assert {"kind", "command", "measured_by", "unless", "at_most", "arm"} < set(told["advice"][0])
 
 
-def test_arms_without_any_figure_are_null_in_json() -> None:
-    found = comparison(arm("a", [1.0] * 9), arm("b", [math.nan] * 9))
+def test_arms_without_any_figure_are_null_in_json(tmp_path: Path) -> None:
+    found = comparison(arm("a", [1.0] * 9), arm("b", [math.nan] * 9), arm("c", [math.nan] * 9, "both"))
+    found = replace(found, arms=found.arms[::-1])
+    decision = decide(found)
+    assert decision.take == "a"
+    assert "nan" not in write_page(found, decision, tmp_path).read_text("utf-8").lower().replace("nanmean", "")
+    found = replace(found, arms=found.arms[1:][::-1])
     told = strict(json.dumps(report_json(found, decide(found))))
     assert told["arms"][1]["metrics"] == {}
     assert told["pairs"][0]["difference"] is None

@@ -20,7 +20,18 @@ from trivium.evaluate.against import against, comparison_json
 from trivium.evaluate.failure import Failure
 from trivium.evaluate.report import html, write_report
 from trivium.evaluate.report.groups import GROUPS, grouped, meaning, with_cuts
-from trivium.evaluate.report.svg import Series, curve, difference_bar, fixed, histogram, interval_bar, number
+from trivium.evaluate.report.svg import (
+    Dot,
+    Series,
+    curve,
+    difference_bar,
+    fixed,
+    histogram,
+    interval_bar,
+    number,
+    scatter,
+    stacked,
+)
 from trivium.evaluate.report.table import comparison_lines, comparison_table, cuts_table, metrics_table, points_table
 from trivium.evaluate.run import evaluate
 from trivium.evaluate.score import METRICS
@@ -370,3 +381,30 @@ def test_a_browser_draws_the_list_and_runs_nothing_hostile(report: Report) -> No
     assert "gold evidence" in page.text  # the opened question was unpacked
     assert "img" not in {tag for tag, _ in page.tags}
     assert "<title>Evaluation" in done.stdout
+
+
+def test_scatters_join_what_is_marked_and_keep_names_apart() -> None:
+    here = Score(0.5, 0.4, 0.6, 90)
+    dots = [Dot(HOSTILE, 0.01, here, True), Dot("b", 5.0, here, True), Dot("c", 5.0, here), Dot("d", 5.0, here)]
+    drawn = scatter(dots, x_label="seconds", y_label="correct")
+    assert "<img" not in drawn
+    assert drawn.count("<circle") == 4
+    assert len(re.search('class="line front" points="([^"]*)"', drawn)[1].split()) == 2  # type: ignore[index]
+    places = [float(y) for y in re.findall('class="name" x="[^"]*" y="([^"]*)"', drawn)]
+    assert len({round(y) for y in places[1:]}) == 3
+    ticks = re.findall('text-anchor="middle">([^<]*)<', drawn)
+    assert float(ticks[1]) < 0.1  # logarithmic
+    near = scatter([Dot("a", 1.0, here), Dot("b", 2.0, here)], x_label="seconds", y_label="correct")
+    assert 'text-anchor="middle">0<' in near  # from 0
+    assert "line front" not in near
+
+
+def test_stacked_bars_are_as_long_as_their_counts() -> None:
+    drawn = stacked([("a", {"x": 3, "y": 1}), (HOSTILE, {"y": 4}), ("none", {})], ["x", "y"], 4)
+    assert "<img" not in drawn
+    widths = [
+        float(width)
+        for width in re.findall('class="fill s[12]" x="[^"]*" y="[^"]*" width="([^"]*)" height="15"', drawn)
+    ]
+    assert widths == [pytest.approx(0.75 * 1032), pytest.approx(0.25 * 1032), pytest.approx(1032)]
+    assert "none: 0" in drawn

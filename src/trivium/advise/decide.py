@@ -26,6 +26,7 @@ from trivium.advise.rank import (
     mean,
     pair_of,
     pairs,
+    quality,
     ranking,
     seconds_of,
     unmet,
@@ -122,7 +123,7 @@ def _because(
     others = [arm for arm in answered(comparison) if arm is not taken]
     worse = [arm for arm in others if _verdict(found, taken, arm) == "a"]
     if worse:
-        nearest = max(worse, key=lambda arm: mean(comparison, arm).mean)
+        nearest = max(worse, key=lambda arm: quality(comparison, arm))
         than = f"than {nearest.name} by {points(_difference(found, taken, nearest))}"
         words.append(f"Better than {listed([arm.name for arm in worse], 5)}; {than}.")
     words += [

@@ -93,10 +93,11 @@ def _row(comparison: Comparison, arm: ArmResult, one: Ranked, top: float, take: 
     trained = "" if arm.train_seconds is None else seconds(arm.train_seconds)
     taken = " <span class='tag right'>take</span>" if arm.name == take else ""
     settings = ", ".join(f"{name} {value}" for name, value in arm.settings.items())
+    bar = interval_bar(one.score, high=top) if one.score.n else ""
     return (
         f"<tr><td class='n'>{one.place}</td><td class='name' title='{escape(settings)}'><b>{escape(arm.name)}</b>"
         f" <span class='tag plain'>{arm.road}</span>{taken}</td>"
-        f"<td class='bar'>{interval_bar(one.score, high=top)}</td><td class='n'><b>{fixed(one.score.mean)}</b></td>"
+        f"<td class='bar'>{bar}</td><td class='n'><b>{fixed(one.score.mean)}</b></td>"
         f"<td class='n optional'>{fixed(one.score.low)} to {fixed(one.score.high)}</td>"
         f"<td class='n optional'>{arm.tokens / asked:,.0f}</td>"
         f"<td class='n optional'>{seconds(arm.seconds.p50)}, {seconds(arm.seconds.p95)}</td>"

@@ -125,7 +125,7 @@ def pairs(comparison: Comparison) -> tuple[Pair, ...]:
     The p values are corrected for the number of pairs (Benjamini and Hochberg): arms that are all alike are called
     different in at most 5% of comparisons, and so are two arms that are alike among others that are not.
     """
-    arms = sorted(answered(comparison), key=lambda arm: -_sort(comparison, arm))
+    arms = sorted(answered(comparison), key=lambda arm: -quality(comparison, arm))
     found = [(a, b, gain(comparison, a, b)) for a, b in combinations(arms, 2)]
     corrected = benjamini_hochberg([1.0 if math.isnan(one.p) else one.p for *_, one in found])
     return tuple(
@@ -134,7 +134,8 @@ def pairs(comparison: Comparison) -> tuple[Pair, ...]:
     )
 
 
-def _sort(comparison: Comparison, arm: ArmResult) -> float:
+def quality(comparison: Comparison, arm: ArmResult) -> float:
+    """Return the mean of the main metric, so that more is better; -∞ for an arm without a figure."""
     values = values_of(arm, comparison.metric)
     there = values[~np.isnan(values)]
     return float(there.mean()) if len(there) else -math.inf
@@ -176,7 +177,7 @@ def ranking(comparison: Comparison, found: Sequence[Pair]) -> tuple[Ranked, ...]
     So two arms of one place are both tied with its first, and need not be tied with each other.
     """
     ranked: list[Ranked] = []
-    for arm in sorted(answered(comparison), key=lambda arm: -_sort(comparison, arm)):
+    for arm in sorted(answered(comparison), key=lambda arm: -quality(comparison, arm)):
         place = len(ranked) + 1
         if ranked:
             first = next(one for one in ranked if one.place == ranked[-1].place)
@@ -197,9 +198,9 @@ def front(comparison: Comparison, price: Callable[[ArmResult], float | None]) ->
     priced = [(cost, arm) for arm in answered(comparison) if (cost := price(arm)) is not None]
     kept: list[str] = []
     best = -math.inf
-    for _, arm in sorted(priced, key=lambda pair: (pair[0], -_sort(comparison, pair[1]))):
-        if _sort(comparison, arm) > best:
-            best = _sort(comparison, arm)
+    for _, arm in sorted(priced, key=lambda pair: (pair[0], -quality(comparison, pair[1]))):
+        if quality(comparison, arm) > best:
+            best = quality(comparison, arm)
             kept.append(arm.name)
     return tuple(kept)
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from trivium.advise.case import UNKNOWN_K, Case
 from trivium.advise.mend import MENDING
-from trivium.advise.rank import MATTERS, answered, class_gains, gain, mean, pair_of
+from trivium.advise.rank import MATTERS, answered, class_gains, gain, pair_of, quality
 from trivium.advise.values import Advice, ArmResult
 from trivium.advise.words import count, listed, points, seconds
 
@@ -21,7 +21,7 @@ def route(case: Case) -> list[Advice]:
     alone = [arm for arm in answered(case.comparison) if not arm.retrieves]
     if not case.arm.retrieves or not alone:
         return []
-    other = max(alone, key=lambda arm: mean(case.comparison, arm).mean)
+    other = max(alone, key=lambda arm: quality(case.comparison, arm))
     found = []
     for row in class_gains(case.comparison, other, case.arm):
         if row.name in UNSEEN or not row.shown or row.difference.mean <= 0:
@@ -50,7 +50,7 @@ def route(case: Case) -> list[Advice]:
 def faster(case: Case) -> list[Advice]:
     """The arm with the best answers takes longer than the limit: fewer passages, or a smaller model."""
     limit = case.needs.seconds
-    slow = max(answered(case.comparison), key=lambda arm: mean(case.comparison, arm).mean)
+    slow = max(answered(case.comparison), key=lambda arm: quality(case.comparison, arm))
     if limit is None or slow.seconds.p95 <= limit:
         return []
     because = f"95% of the answers of {slow.name} take {seconds(slow.seconds.p95)}, the limit is {seconds(limit)}"

@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from trivium.advise.rank import answered, documents_of, gain, mean
+from trivium.advise.rank import answered, documents_of, gain, mean, quality
 from trivium.advise.values import CLOSED_BOOK, ArmResult, Comparison, Needs, TuningQuestion
 from trivium.advise.words import amount, count, percent, points, seconds, share
 from trivium.evaluate.clustered import Compared, compared, mean_of
@@ -66,7 +66,7 @@ def ten(comparison: Comparison, needs: Needs) -> tuple[TuningQuestion, ...]:
 
 
 def _best(comparison: Comparison, arms: Sequence[ArmResult]) -> ArmResult | None:
-    return max(arms, key=lambda arm: mean(comparison, arm).mean, default=None)
+    return max(arms, key=lambda arm: quality(comparison, arm), default=None)
 
 
 def _accuracy(sides: _Sides) -> Answers:
