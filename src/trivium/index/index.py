@@ -30,13 +30,13 @@ from trivium.errors import StoreBusy, StoreError, StoreFull, StoreNotFound, Stor
 from trivium.index.durable import read_json, write_whole
 from trivium.index.filters import parse
 from trivium.index.graph.store import GraphStore
-from trivium.index.rows import BareChunk, Record, bare_chunk, load_chunk, load_document, load_record
+from trivium.index.rows import CHUNK_COLUMNS, BareChunk, Record, bare_chunk, load_chunk, load_document, load_record
 from trivium.index.sidecar import PendingVectors, StoredAnswers
 from trivium.index.store import PLACE, Store
 from trivium.index.where import Among, Where, every, readable_by
 from trivium.models.base import Embedder, Vectors
 from trivium.text.tokens import analyse_question
-from trivium.types import Document, Hit, Scalar
+from trivium.types import EVERYONE, Chunk, Document, Hit, Scalar
 from trivium.version import __version__
 
 FORMAT = 1
@@ -165,12 +165,14 @@ class Index:
         where: str | Where | None = None,
         principals: Sequence[str] | None = None,
         bare: bool = False,
+        terms: Mapping[str, float] | None = None,
     ) -> list[Hit]:
         """Return the n chunks of highest BM25 score for the question's tokens that the asker may read.
 
-        The arguments are those of `dense`; bare chunks have their vectors. No token in common: no hit.
+        The arguments are those of `dense`; bare chunks have their vectors. `terms` are tokens with their weights, to
+        search for instead of the question's own. No token in common: no hit.
         """
-        tokens = list(dict.fromkeys(analyse_question(question)))[:_MOST_QUERY_TOKENS]
+        tokens = list(dict.fromkeys(analyse_question(question)))[:_MOST_QUERY_TOKENS] if terms is None else terms
         condition = self.condition(where, principals)
         if bare:
             found = self.store.lexical(tokens, n, condition, ["vector"])
@@ -203,12 +205,39 @@ class Index:
         found = (record.facts().get(name) for record in self.records())
         return {value for value in found if value is not None}
 
+    def metadata(self, *, principals: Sequence[str] | None = None) -> dict[str, set[Scalar]]:
+        """Return what filters may ask about, with the values that documents which the asker may read have for it."""
+        asker = {EVERYONE, *(principals or ())}
+        found: dict[str, set[Scalar]] = {}
+        for record in self.records():
+            if not asker.isdisjoint(record.access):
+                for name, value in record.facts().items():
+                    found.setdefault(name, set()).add(value)
+        return found
+
     # -- reading ------------------------------------------------------------------------------------------------
 
     def vectors(self, chunk_ids: Sequence[str]) -> dict[str, Vectors]:
         """Return the stored vectors (d,) of these chunks by id."""
         rows = self.store.rows(Among("id", tuple(chunk_ids)), ["id", "vector"]) if chunk_ids else []
         return {row["id"]: np.asarray(row["vector"], np.float32) for row in rows if row["vector"] is not None}
+
+    def chunks(
+        self,
+        chunk_ids: Sequence[str],
+        *,
+        where: str | Where | None = None,
+        principals: Sequence[str] | None = None,
+    ) -> dict[str, Chunk]:
+        """Return those of these chunks that the asker may read and that satisfy the filter, by id.
+
+        Raises:
+            FilterError: `where` does not parse.
+        """
+        if not chunk_ids:
+            return {}
+        wanted = every([self.condition(where, principals), Among("id", tuple(chunk_ids))])
+        return {row["id"]: load_chunk(row) for row in self.store.rows(wanted, CHUNK_COLUMNS)}
 
     def document(self, document_id: str, *, principals: Sequence[str] | None = None) -> Document | None:
         """Return a whole document, or None where there is none that the asker may read."""

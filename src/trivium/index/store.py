@@ -13,7 +13,7 @@ import json
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -179,14 +179,24 @@ class Store:
         return [(row, 1.0 - row.pop("_distance")) for row in found]
 
     def lexical(
-        self, tokens: Sequence[str], n: int, where: Where, columns: Sequence[str] = CHUNK_COLUMNS
+        self,
+        tokens: Sequence[str] | Mapping[str, float],
+        n: int,
+        where: Where,
+        columns: Sequence[str] = CHUNK_COLUMNS,
     ) -> list[tuple[dict[str, Any], float]]:
-        """Return the n chunk rows of highest BM25 score for the tokens, with it, best first; columns as in `dense`."""
+        """Return the n chunk rows of highest BM25 score for the tokens, with it, best first; columns as in `dense`.
+
+        Tokens with weights: the score adds up each token's own, times its weight.
+        """
         if not tokens:
             return []
 
         def search() -> Any:
-            query = self._table.search(" ".join(tokens), query_type="fts", fts_columns="tokens")
+            if isinstance(tokens, Mapping):
+                query = self._table.search(_weighted(tokens), query_type="fts")
+            else:
+                query = self._table.search(" ".join(tokens), query_type="fts", fts_columns="tokens")
             query = query.where(_sql(where), prefilter=True)
             return query.select([*columns, "_score"]).with_row_id(True).limit(n).to_arrow()
 
@@ -369,6 +379,12 @@ def _without_namespace_client() -> Iterator[None]:
         yield
     finally:
         sys.modules.pop(name, None)
+
+
+def _weighted(tokens: Mapping[str, float]) -> Any:
+    from lancedb.query import BooleanQuery, MatchQuery, Occur
+
+    return BooleanQuery([(Occur.SHOULD, MatchQuery(token, "tokens", boost=weight)) for token, weight in tokens.items()])
 
 
 def _lexical_index() -> Any:

@@ -84,7 +84,8 @@ def _receipt(index: Index, store: Store, record: Record) -> Removed:
     rows = store.count(chunks)
     vectors = store.count_with("vector", chunks)
     lexical = store.count_with("tokens", chunks)
-    return Removed(record.source, rows, vectors, lexical, index.answers.count(record.id), index.graph.count([record.id]))
+    answers = index.answers.count(record.id)
+    return Removed(record.source, rows, vectors, lexical, answers, index.graph.count([record.id]))
 
 
 def _find(index: Index, source: str | os.PathLike[str]) -> list[Record]:

@@ -36,7 +36,9 @@ def extract(chunks: Sequence[Chunk], title: str = "") -> list[Contribution]:
     """
     subject = _subject(title)
     found = [[entities(chunk.text[start:end])[:_MOST] for start, end in sentence_spans(chunk.text)] for chunk in chunks]
-    named = [name for chunk in found for sentence in chunk for name, kind in sentence if kind == "name" or name[0].isupper()]
+    named = [
+        name for chunk in found for sentence in chunk for name, kind in sentence if kind == "name" or name[0].isupper()
+    ]
     aliases = _aliases([subject, *named] if subject else named, " ".join(chunk.text for chunk in chunks))
     partial = {**_surnames(subject, named), **aliases}
     return [

@@ -29,12 +29,14 @@ _NUMBER = re.compile(
     rf"(?<![A-Za-z0-9_-])(?:\d{{1,2}} {_MONTH},? \d{{4}}\b|\b{_MONTH} \d{{1,2}},? \d{{4}}\b|\d+年(?:\d+月)?(?:\d+日)?|"
     rf"(?:[$€£¥] ?)?\d+(?:[.,]\d+)*(?:%|\s?[\u4e00-\u9fff]{{1,2}}|[ -]?[a-zA-Zµ°]{{1,12}}\b)?)"
 )
-_PARTICLES = frozenset("of de del della da di du la le von van der den bin ibn al el y e".split())
+_PARTICLE_WORDS = "of de del della da di du la le von van der den bin ibn al el y e"
+_PARTICLES = frozenset(_PARTICLE_WORDS.split())
 _ARTICLES = ("the", "la", "los", "der", "den")
-_LEADS = frozenset(
+_LEADING_WORDS = (
     "the a an its their his her our your this that these those of for in on with by from to at as into under over "
-    "per no any each every some all other new old".split()
+    "per no any each every some all other new old"
 )
+_LEADS = frozenset(_LEADING_WORDS.split())
 _GAP = re.compile(r"[ \t\n]+|[ ]?[-–][ ]?|\.\s?")
 _LONGEST_NAME = 8
 _LONGEST_PHRASE = 3
@@ -100,7 +102,9 @@ def _latin(sentence: str) -> Iterator[Found]:
         if _capital(words[at][0]):
             end = _name_end(sentence, words, at)
             yield from _name(sentence, words, at, end, opens=at == 0)
-            led = (led or words[at][0].lower() in _LEADS) and end < len(words) and words[end][1] == words[end - 1][2] + 1
+            led = (
+                (led or words[at][0].lower() in _LEADS) and end < len(words) and words[end][1] == words[end - 1][2] + 1
+            )
             at = end
         elif words[at][0] in _LEADS:
             at, led = at + 1, True
@@ -116,10 +120,17 @@ def _capital(word: str) -> bool:
     return word[0].isupper() or (len(word) > 2 and any(c.isupper() for c in word[1:]))
 
 
+def _identifier(word: str) -> bool:
+    """Whether a word is a name by itself: E-1042, X-200, GPT4."""
+    return word[0].isalpha() and any(c.isdigit() for c in word)
+
+
 def _name_end(sentence: str, words: list[tuple[str, int, int]], at: int) -> int:
     """Return the end of the run of capitalised words that begins at a word: particles within it belong to it."""
     end = at + 1
-    while end < len(words) and end - at < _LONGEST_NAME:
+    if _identifier(words[at][0]):
+        return end
+    while end < len(words) and end - at < _LONGEST_NAME and not _identifier(words[end][0]):
         gap = sentence[words[end - 1][2] : words[end][1]]
         last = words[end - 1][0]
         initial = len(last) <= 2 or "." in last  # J. R. R. Tolkien
@@ -178,7 +189,7 @@ def _phrases(words: list[str]) -> Iterator[Found]:
     if len(words) > 1:
         yield " ".join(words), "phrase"
     for word in words:
-        if len(word) > 3 and not word.endswith("ed"):
+        if len(word) > 2 and not word.endswith("ed"):
             yield word, "phrase"
 
 
@@ -208,7 +219,7 @@ def _group(group: list[tuple[str, str]]) -> Iterator[Found]:
 
 
 def _with_names(words: list[str]) -> list[tuple[str, str]]:
-    """Return words with their tags; a surname takes the one or two characters after it that are no word of their own."""
+    """Return words with their tags; a surname takes the one or two characters after it, if no word."""
     tag = tags()
     found: list[tuple[str, str]] = []
     at = 0

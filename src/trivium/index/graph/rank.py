@@ -43,9 +43,7 @@ def _spans(view: View, question: str) -> list[str]:
     """Return the stretches of the question that are names in the graph and lie in no longer one."""
     words = [match.span() for match in _WORD.finditer(_HAN.sub(lambda m: " " * len(m[0]), question))]
     spans = [
-        (words[at][0], words[end][1])
-        for at in range(len(words))
-        for end in range(at, min(at + _LONGEST, len(words)))
+        (words[at][0], words[end][1]) for at in range(len(words)) for end in range(at, min(at + _LONGEST, len(words)))
     ]
     for run in _HAN.finditer(question):
         spans += [

@@ -106,15 +106,30 @@ class View:
         """Return the ids of the chunks that mention a node."""
         return tuple(sorted(self.chunks[at] for at in self.chunk[self.node == number]))
 
+    @cached_property
+    def all_names(self) -> tuple[tuple[str, ...], ...]:
+        """Every name of each node, the commonest first."""
+        nodes, names, first = self._by_name
+        texts = self._graph.names.texts
+        ends = [*first[1:].tolist(), len(nodes)] if self.size else []
+        return tuple(tuple(texts[at] for at in names[a:b]) for a, b in zip(first, ends, strict=True))
+
+    @cached_property
+    def about(self) -> dict[int, list[str]]:
+        """What a model has said of a node, by node."""
+        said: dict[int, dict[str, None]] = {}
+        for one in self._told:
+            for name, text in one.about.items():
+                node = self.find(name)
+                if node is not None:
+                    said.setdefault(node, {})[text] = None
+        return {node: list(texts) for node, texts in said.items()}
+
     def describe(self, number: int) -> Node:
         """Return a node in full."""
-        nodes, names, _ = self._by_name
-        texts = self._graph.names.texts
-        own = tuple(texts[at] for at in names[nodes == number])
-        keys = {entity_key(name) for name in own}
-        about = [text for one in self._told for name, text in one.about.items() if entity_key(name) in keys]
+        own = self.all_names[number]
         kind = KINDS[int(self.kind[number])]
-        return Node(own[0], kind, own, self.chunks_of(number), tuple(dict.fromkeys(about)))
+        return Node(own[0], kind, own, self.chunks_of(number), tuple(self.about.get(number, ())))
 
     @cached_property
     def pairs(self) -> tuple[Integers, Integers, Integers]:
@@ -155,19 +170,25 @@ class View:
 
     def _said_of(self, number: int) -> dict[int, list[str]]:
         said: dict[int, list[str]] = {}
+        for (low, high), about in self.said.items():
+            if number in (low, high):
+                said[high if low == number else low] = about
+        return said
+
+    @cached_property
+    def said(self) -> dict[tuple[int, int], list[str]]:
+        """What a model has said of pairs of nodes, lower first, by pair."""
+        said: dict[tuple[int, int], list[str]] = {}
         for one in self._told:
             for relation in one.relations:
-                ends = (self.find(relation.source), self.find(relation.target))
-                if number in ends and None not in ends and ends[0] != ends[1]:
-                    there = ends[1] if ends[0] == number else ends[0]
-                    assert there is not None
-                    said.setdefault(there, []).append(relation.about)
+                ends = self.find(relation.source), self.find(relation.target)
+                if ends[0] is not None and ends[1] is not None and ends[0] != ends[1]:
+                    pair = (min(ends[0], ends[1]), max(ends[0], ends[1]))
+                    said.setdefault(pair, []).append(relation.about)
         return said
 
 
-def view(
-    index: Index, *, principals: Sequence[str] | None = None, where: str | Where | None = None
-) -> View:
+def view(index: Index, *, principals: Sequence[str] | None = None, where: str | Where | None = None) -> View:
     """Return the graph that an asker sees.
 
     Args:
@@ -188,6 +209,8 @@ def view(
 def _view(index: Index, condition: Where) -> View:
     graph = index.graph
     parts = graph.parts()
+    if not parts:
+        return _drawn(graph, [], set())
     key = (index.store.version, condition)
     with graph.cache_lock:
         found = graph.cache.get(key)
@@ -215,9 +238,7 @@ def _drawn(graph: GraphStore, parts: Sequence[Part], readable: set[str]) -> View
         places = np.cumsum(seen) - 1 + len(chunks)
         chunks += [chunk for chunk, yes in zip(part.chunks, seen, strict=True) if yes]
         kept = seen[part.chunk]
-        rows.append(
-            np.stack([part.key, places[part.chunk], part.name, part.kind, part.sentence])[:, kept]
-        )
+        rows.append(np.stack([part.key, places[part.chunk], part.name, part.kind, part.sentence])[:, kept])
         if len(part.aliases):
             aliases.append(part.aliases[seen[part.aliases[:, 0]], 1:])
         told += [one for one in part.contributions if one.chunk in readable]
