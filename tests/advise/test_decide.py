@@ -191,8 +191,13 @@ def test_reliability_counts_what_was_answered_wrongly() -> None:
     plain = replace(PLAIN, values={**PLAIN.values, "refused": right((120, 0))})
     tuned = replace(TUNED, values={"correct": BAD, "refused": refused})
     one = asked(Needs(reliable=True), plain, tuned)["reliability"]
-    assert "advanced 66.7% [57.8, 74.5]; advanced+raft 16.7% [11.1, 24.3]; +50.0 points" in one.measured
+    assert (
+        "advanced 66.7% [57.8, 74.5]; advanced+raft 16.7% [11.1, 24.3]. Fewer wrong answers by tuning: +50.0 p"
+        in one.measured
+    )
     assert one.speaks_for == "tuning"
+    able = replace(tuned, abilities={"rejection": Score(0.6, 0.5, 0.7, 90)})
+    assert "rejection: advanced+raft 60.0% [50.0, 70.0]" in asked(Needs(), plain, able)["reliability"].measured
 
 
 def test_cost_speaks_where_the_prices_differ() -> None:

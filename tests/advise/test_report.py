@@ -22,6 +22,7 @@ from trivium.advise.decide import decide
 from trivium.advise.page import write_page
 from trivium.advise.report import decision_json, report_json, show, show_advice
 from trivium.advise.values import ArmResult, Comparison, Decision, Needs
+from trivium.types import Score
 
 HOSTILE = "</script><img src=x onerror=alert(1)>'\"&<!--[bold red]x[/]\u2028\x00\ud800 保修"
 CHROME = shutil.which("chromium") or shutil.which("google-chrome")
@@ -36,7 +37,7 @@ def made() -> tuple[Comparison, Decision]:
             f"advanced {HOSTILE}", good, failures=lost, cost=2.0, said=(f"36 months {HOSTILE}",) * 100,
             settings={"chat": HOSTILE}, metrics={"f1": [0.5] * 99 + [math.nan]},
         ),
-        arm("raft", good, "both", train_seconds=61.0, cost=2.5),
+        arm("raft", good, "both", train_seconds=61.0, cost=2.5, abilities={HOSTILE: Score(0.6, 0.5, 0.7, 90)}),
         ArmResult("broken", "other", error=f"no module {HOSTILE}"),
         classes=[("en",), (HOSTILE,)] * 50,
         run=f"runs/{HOSTILE}",
@@ -194,7 +195,13 @@ def test_the_page_is_whole_offline_and_harmless(tmp_path: Path) -> None:
     assert text.count("<details class='asked'") == 100
     assert text.count("36 months") == 100
     assert names.count("polyline") == 2  # the fronts
-    for words in ("What to take", "Why answers were wrong", "By class of question", "Whether tuning is worth it"):
+    for words in (
+        "What to take",
+        "Why answers were wrong",
+        "By class of question",
+        "Abilities",
+        "Whether tuning is worth it",
+    ):
         assert words in text
 
 

@@ -38,6 +38,7 @@ def write_page(comparison: Comparison, decision: Decision, folder: Path, *, titl
         ("cost", "Cost", "Quality against cost", _prices(comparison, decision)),
         ("failures", "Failures", "Why answers were wrong", _failures(comparison)),
         ("classes", "Classes", "By class of question", _classes(comparison, decision)),
+        ("abilities", "Abilities", "Abilities", _abilities(comparison)),
         ("next", "Next", "What to do next", "".join(map(_step, range(1, 1 + len(decision.advice)), decision.advice))),
         ("tuning", "Tuning", "Whether tuning is worth it", _ten(decision)),
         ("pairs", "Pairs", "Every two arms", _pairs(decision)),
@@ -200,6 +201,19 @@ def _class_means(comparison: Comparison, names: list[str], arms: list[ArmResult]
         )
         rows.append(f"<tr><td class='name'>{escape(name)}</td>{cells}</tr>")
     return f"<table><tr><th>mean by class</th>{head}</tr>{''.join(rows)}</table>"
+
+
+def _abilities(comparison: Comparison) -> str:
+    """Return the abilities of each arm, where they were measured."""
+    rows = "".join(
+        f"<tr><td class='name'>{escape(name)}</td><td class='name'>{escape(arm.name)}</td>"
+        f"<td class='bar'>{interval_bar(score)}</td><td class='n'><b>{fixed(score.mean)}</b></td>"
+        f"<td class='n optional'>{fixed(score.low)} to {fixed(score.high)}</td></tr>"
+        for name in dict.fromkeys(name for arm in comparison.arms for name in arm.abilities)
+        for arm in comparison.arms
+        if (score := arm.abilities.get(name)) is not None and score.n
+    )
+    return f"<div class='card scroll'><table>{rows}</table></div>" if rows else ""
 
 
 def _step(number: int, advice: Advice) -> str:

@@ -127,17 +127,19 @@ def _edges(sides: _Sides) -> Answers:
 
 def _reliability(sides: _Sides) -> Answers:
     said = _yes_no(sides.needs.reliable, "a wrong answer does more harm than none", "a wrong answer does no great harm")
-    wrong = [(arm, _wrongly(arm)) for arm in (sides.plain, sides.tuned) if arm is not None]
-    known = [(arm, values) for arm, values in wrong if values is not None]
-    if not known:
-        return said, "not measured: which wrong answers were refusals is not known", OPEN
+    arms = [arm for arm in (sides.plain, sides.tuned) if arm is not None]
+    found = [(arm, values) for arm in arms if (values := _wrongly(arm)) is not None]
     documents = documents_of(sides.comparison)
-    named = "; ".join(f"{arm.name} {share(mean_of(values, documents))}" for arm, values in known)
-    measured = f"answered, and wrongly: {named}"
-    if len(known) < 2:
-        return said, f"{measured}. {_UNTUNED}", OPEN
-    one = compared(known[0][1] - known[1][1], documents)
-    return said, f"{measured}; {points(one.difference)} fewer by tuning", _by(one)
+    named = "; ".join(f"{arm.name} {share(mean_of(values, documents))}" for arm, values in found)
+    parts = [f"answered, and wrongly: {named}"] if found else []
+    for ability in dict.fromkeys(name for arm in arms for name in arm.abilities):
+        scores = (f"{arm.name} {share(arm.abilities[ability])}" for arm in arms if ability in arm.abilities)
+        parts.append(f"{ability}: {'; '.join(scores)}")
+    measured = ". ".join(parts) or "not measured: which wrong answers were refusals is not known"
+    if len(found) < 2:
+        return said, measured if sides.tuned is not None else f"{measured}. {_UNTUNED}", OPEN
+    one = compared(found[0][1] - found[1][1], documents)
+    return said, f"{measured}. Fewer wrong answers by tuning: {points(one.difference)}", _by(one)
 
 
 def _wrongly(arm: ArmResult) -> NDArray[np.float64] | None:
