@@ -8,14 +8,20 @@ from trivium.patterns.advanced import advanced
 from trivium.patterns.chain_of_thought import chain_of_thought
 from trivium.patterns.closed_book import closed_book
 from trivium.patterns.compressed import compressed
+from trivium.patterns.crag import crag
 from trivium.patterns.decompose import decompose
 from trivium.patterns.decompose_in_turn import decompose_in_turn
+from trivium.patterns.dsp import dsp
+from trivium.patterns.genread import genread
 from trivium.patterns.hyde import hyde
 from trivium.patterns.instructed import instructed
+from trivium.patterns.ircot import ircot
+from trivium.patterns.iter_retgen import iter_retgen
 from trivium.patterns.listwise import listwise
 from trivium.patterns.long_context import long_context
 from trivium.patterns.multi_query import multi_query
 from trivium.patterns.naive import naive
+from trivium.patterns.recite import recite
 from trivium.patterns.retrieve_only import retrieve_only
 from trivium.patterns.rewrite import rewrite
 from trivium.patterns.rm3 import rm3
@@ -41,6 +47,12 @@ PATTERNS: Mapping[str, Callable[..., Answer]] = {
     "compressed": compressed,
     "rm3": rm3,
     "self_query": self_query,
+    "iter_retgen": iter_retgen,
+    "ircot": ircot,
+    "crag": crag,
+    "genread": genread,
+    "recite": recite,
+    "dsp": dsp,
 }
-ALONE = ("closed_book", "instructed", "chain_of_thought")
+ALONE = ("closed_book", "instructed", "chain_of_thought", "genread", "recite")
 """Those that are shown no passage and need no knowledge base."""

@@ -45,5 +45,19 @@ ABOUT: Mapping[str, About] = {
     "self_query": About(
         "Filters on metadata, drawn from the question", "0 to 2", "Poliakov and Shvai 2024, arXiv:2406.13213"
     ),
+    "iter_retgen": About(
+        "Searches again with the answer so far (ITER-RETGEN)", "2", "Shao et al. 2023, arXiv:2305.15294"
+    ),
+    "ircot": About(
+        "Searches with each sentence of the reasoning (IRCoT)", "2 to 4", "Trivedi et al. 2022, arXiv:2212.10509"
+    ),
+    "crag": About(
+        "Grades the passages, and searches more widely where they fail (CRAG)",
+        "2 to 7",
+        "Yan et al. 2024, arXiv:2401.15884",
+    ),
+    "genread": About("A passage from the model's own memory, read by it", "2", "Yu et al. 2022, arXiv:2209.10063"),
+    "recite": About("Several recitations from memory, the majority answers", "6", "Sun et al. 2022, arXiv:2210.01296"),
+    "dsp": About("Solved examples, hops of search, an answer from all", "2 to 4", "Khattab et al. 2022, arXiv:2212.14024"),
 }
 """By the name in `trivium.patterns.PATTERNS`."""

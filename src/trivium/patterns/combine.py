@@ -9,7 +9,7 @@ from trivium.generate.queries import one_line
 from trivium.generate.speak import OnText
 from trivium.models.base import Chat, Reranker
 from trivium.patterns.run import Run, found
-from trivium.patterns.steps import candidates, choose, read, resting_on
+from trivium.patterns.steps import candidates, choose, cited, read, resting_on
 from trivium.retrieve.many import fuse_queries, scored_for
 from trivium.retrieve.search import search
 from trivium.types import Answer, Message, Step
@@ -73,5 +73,4 @@ def combine(
         history=[*history, *turns],
         on_text=on_text,
     )
-    cited = {citation.chunk_id for one in solved for citation in one.citations}
-    return resting_on(answer, (hit for one in solved for hit in one.hits if hit.chunk.id in cited))
+    return resting_on(answer, (hit for one in solved for hit in cited(one)))

@@ -145,3 +145,9 @@ def resting_on(answer: Answer, earlier: Iterable[Hit]) -> Answer:
     known = {hit.chunk.id for hit in answer.hits}
     more = {hit.chunk.id: hit for hit in earlier if hit.chunk.id not in known}
     return replace(answer, hits=(*answer.hits, *more.values()))
+
+
+def cited(answer: Answer) -> list[Hit]:
+    """Return the hits that an answer cites."""
+    chunks = {citation.chunk_id for citation in answer.citations}
+    return [hit for hit in answer.hits if hit.chunk.id in chunks]

@@ -84,6 +84,7 @@ def search(
     least: float | Mapping[str, float] | None = None,
     diversity: float | None = None,
     vector: Vectors | None = None,
+    terms: Mapping[str, float] | None = None,
 ) -> list[Hit]:
     """Return the k best chunks for the question that the asker may read, best first.
 
@@ -101,6 +102,7 @@ def search(
         diversity: 0 to 1, how much unlikeness to better hits counts beside relevance (see `diversify.mmr`); None
             leaves the order as it is.
         vector: what the dense arm searches with, shape (dimension,); None is the question's own.
+        terms: tokens with their weights that the lexical arm searches for; None is the question's own.
 
     Raises:
         UsageError: the question is empty, `k` is below 1, or a name is not one of those above.
@@ -115,7 +117,7 @@ def search(
     question = clean_question(question)
 
     depth = k if diversity is None else max(DEPTH, 2 * k)
-    hits = _found(index, question, depth, mode, where, principals, fusion, weights, vector)
+    hits = _found(index, question, depth, mode, where, principals, fusion, weights, vector, terms)
     if least is not None:
         hits = at_least(hits, least)
     if diversity is not None:
@@ -134,17 +136,18 @@ def _found(
     fusion: str,
     weights: Mapping[str, float] | None,
     vector: Vectors | None,
+    terms: Mapping[str, float] | None,
 ) -> list[Hit]:
     """Return the k best hits of the arms that `mode` names."""
     if mode == "lexical" or (mode == "hybrid" and not can_read(index, question)):
-        return index.lexical(question, n=k, where=where, principals=principals)
+        return index.lexical(question, n=k, where=where, principals=principals, terms=terms)
     if mode == "dense":
         vector = index.embedder.embed_query(question) if vector is None else vector
         return index.dense(vector, n=k, where=where, principals=principals)
     while True:
         index = index.snapshot()  # both arms, and the chunks of what they found, from one commit
         try:
-            arms = _both_arms(index, question, max(DEPTH, 2 * k), where, principals, vector)
+            arms = _both_arms(index, question, max(DEPTH, 2 * k), where, principals, vector, terms)
             return index.whole(FUSIONS[fusion](arms, weights=WEIGHTS if weights is None else weights)[:k])
         except Overtaken:
             continue
@@ -157,6 +160,7 @@ def _both_arms(
     where: str | Where | None,
     principals: Sequence[str] | None,
     vector: Vectors | None,
+    terms: Mapping[str, float] | None,
 ) -> dict[str, list[Hit]]:
     """Return n bare hits of each arm, which run at once: engine and embedder both let go of the interpreter's lock.
 
@@ -165,7 +169,7 @@ def _both_arms(
     cost no time.
     """
     with ThreadPoolExecutor(1) as other:
-        words = other.submit(index.lexical, question, n=n, where=where, principals=principals, bare=True)
+        words = other.submit(index.lexical, question, n=n, where=where, principals=principals, bare=True, terms=terms)
         vector = index.embedder.embed_query(question) if vector is None else vector
         dense = index.dense(vector, n=n, where=where, principals=principals, bare=True)
         lexical = words.result()
