@@ -105,6 +105,18 @@ def test_without_their_documents_the_intervals_would_be_too_narrow() -> None:
     assert held[False] / 500 <= 0.8
 
 
+@pytest.mark.parametrize("sizes", [[12] * 5, [2, 4, 9, 15, 30]])
+def test_five_documents_are_enough_for_an_interval_that_holds(sizes: list[int]) -> None:
+    random = np.random.default_rng(12)
+    member = np.repeat(np.arange(5), sizes)
+    held = 0
+    for _ in range(1_000):
+        a, b = documents(0.0, 0.15)(random, member)
+        found = compared(a - b, member.tolist()).difference
+        held += found.low <= 0.0 <= found.high
+    assert 0.93 <= held / 1_000 <= 0.975
+
+
 def test_of_five_equal_arms_hardly_ever_two_are_called_different() -> None:
     random = np.random.default_rng(9)
     called = 0
