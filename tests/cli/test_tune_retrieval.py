@@ -143,23 +143,20 @@ def test_errors_are_one_line_with_a_cure(run, questions: Path, tmp_path: Path, w
 # --- on the real models ----------------------------------------------------------------------------------------
 
 
-def trivium(folder: Path, *words: str) -> subprocess.Popen[str]:
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("TRIVIUM_KB")}
-    return subprocess.Popen(
-        [sys.executable, "-m", "trivium", *words],
-        cwd=folder,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+def command(*words: str) -> list[str]:
+    return [sys.executable, "-m", "trivium", *words, "--json"]
+
+
+def environment() -> dict[str, str]:
+    return {key: value for key, value in os.environ.items() if not key.startswith("TRIVIUM_KB")}
 
 
 def answered(folder: Path, *words: str) -> dict[str, Any]:
-    process = trivium(folder, *words, "--json")
-    out, err = process.communicate(timeout=900)
-    assert process.returncode == 0, err
-    found = json.loads(out)
+    done = subprocess.run(
+        command(*words), cwd=folder, env=environment(), capture_output=True, text=True, timeout=900, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
     assert isinstance(found, dict)
     return found
 
@@ -214,13 +211,18 @@ def test_a_better_embedder_takes_a_real_knowledge_base_over(squad: Path, tmp_pat
 def test_a_reranker_stops_at_ctrl_c_goes_on_and_is_judged(squad: Path) -> None:
     words = ["tune", "reranker", "set/questions.jsonl", "--kb", "set/kb", "--steps", "4", "--batch", "4"]
     words += ["--negatives", "2", "--longest", "96", "--out", "runs/reranker"]
-    process = trivium(squad, *words, "--json")
     history = squad / "runs" / "reranker" / "history.jsonl"
-    end = time.monotonic() + 300
-    while not (history.exists() and history.read_text()) and process.poll() is None and time.monotonic() < end:
-        time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=300)
+    streams: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command(*words), cwd=squad, env=environment(), **streams) as process:
+        try:
+            end = time.monotonic() + 300
+            while not (history.exists() and history.read_text()) and time.monotonic() < end:
+                assert process.poll() is None, process.communicate()
+                time.sleep(0.05)
+            process.send_signal(signal.SIGINT)
+            out, err = process.communicate(timeout=300)
+        finally:
+            process.kill()
     assert process.returncode == 130, err
     assert json.loads(out)["stopped"] == "asked"
     assert not (squad / "set" / "kb" / "reranker").exists()
