@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from trivium.patterns.adaptive import adaptive
 from trivium.patterns.advanced import advanced
 from trivium.patterns.chain_of_thought import chain_of_thought
+from trivium.patterns.chain_of_verification import chain_of_verification
 from trivium.patterns.closed_book import closed_book
 from trivium.patterns.compressed import compressed
 from trivium.patterns.crag import crag
@@ -26,6 +28,7 @@ from trivium.patterns.retrieve_only import retrieve_only
 from trivium.patterns.rewrite import rewrite
 from trivium.patterns.rm3 import rm3
 from trivium.patterns.self_query import self_query
+from trivium.patterns.self_rag import self_rag
 from trivium.patterns.step_back import step_back
 from trivium.types import Answer
 
@@ -53,6 +56,9 @@ PATTERNS: Mapping[str, Callable[..., Answer]] = {
     "genread": genread,
     "recite": recite,
     "dsp": dsp,
+    "self_rag": self_rag,
+    "adaptive": adaptive,
+    "chain_of_verification": chain_of_verification,
 }
 ALONE = ("closed_book", "instructed", "chain_of_thought", "genread", "recite")
 """Those that are shown no passage and need no knowledge base."""

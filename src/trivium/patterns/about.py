@@ -58,6 +58,19 @@ ABOUT: Mapping[str, About] = {
     ),
     "genread": About("A passage from the model's own memory, read by it", "2", "Yu et al. 2022, arXiv:2209.10063"),
     "recite": About("Several recitations from memory, the majority answers", "6", "Sun et al. 2022, arXiv:2210.01296"),
-    "dsp": About("Solved examples, hops of search, an answer from all", "2 to 4", "Khattab et al. 2022, arXiv:2212.14024"),
+    "dsp": About(
+        "Solved examples, hops of search, an answer from all", "2 to 4", "Khattab et al. 2022, arXiv:2212.14024"
+    ),
+    "self_rag": About(
+        "Answers from each passage alone; its own reflection picks one (Self-RAG)",
+        "1 to 13",
+        "Asai et al. 2023, arXiv:2310.11511",
+    ),
+    "adaptive": About(
+        "From memory, from one search or several, by difficulty", "1 to 5", "Jeong et al. 2024, arXiv:2403.14403"
+    ),
+    "chain_of_verification": About(
+        "Drafts, looks up what would prove it, answers again", "1 to 6", "Dhuliawala et al. 2023, arXiv:2309.11495"
+    ),
 }
 """By the name in `trivium.patterns.PATTERNS`."""
