@@ -63,8 +63,8 @@ bench: $(VENV)/.dev ## The benchmarks against the peers (ONLY=ingest for one)
 bench-tune: $(VENV)/.dev ## Tuning: speed against TRL and Trainer, every method on two tasks, three findings
 	@$(BIN)/python benchmarks/tuning.py
 	@$(BIN)/python benchmarks/tuning_classify.py
-	@$(BIN)/python benchmarks/methods.py
-	@$(BIN)/python benchmarks/findings.py
+	@$(BIN)/python benchmarks/methods.py --write
+	@$(BIN)/python benchmarks/findings.py --write
 
 evaluation: $(VENV)/.dev ## Measure the embedded defaults on real sets (SETS="xquad-en cmrc", LIMIT=40)
 	@$(BIN)/python benchmarks/evaluation.py --write $${LIMIT:+--limit "$$LIMIT"} $${SETS:+--sets "$$SETS"}

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from lessons import FORWARD, GROUNDED, REVERSE, STRANGER, UNTUNED
-from methods import RATES, SCORES, Job, kept, measure
+from methods import RATES, SCORES, Job, kept, measure, when, write
 from results import busy, table
 from trivium.evaluate.metrics.normal import form
 from trivium.evaluate.statistics import interval, paired
@@ -79,11 +79,16 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("TRIVIUM_TEST_DATA", "../shared/data")))
     parser.add_argument("--at-once", type=int, default=2, help="methods side by side, each on its share of the cores")
     parser.add_argument("--minutes", type=float, default=0.0, help="begin no method after so many")
+    parser.add_argument("--write", action="store_true", help="put the tables into docs/tuning.md")
     arguments = parser.parse_args()
     share = busy()
     jobs = [Job("facts", method, rates) for method, rates in FACTS.items()]
     measure(jobs, arguments.data, at_once=arguments.at_once, minutes=arguments.minutes, share=share)
-    print(report(kept([*jobs, *(Job(task, name, RATES[name][task]) for task in SCORES for name in ("full", "lora"))])))
+    jobs += [Job(task, name, RATES[name][task]) for task in SCORES for name in ("full", "lora")]
+    text = f"{report(kept(jobs))}\n\n{when(jobs)}"
+    print(text)
+    if arguments.write:
+        write("findings", text)
 
 
 if __name__ == "__main__":

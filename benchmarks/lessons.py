@@ -56,7 +56,7 @@ def classification(data: Path) -> Lesson:
         _drawn(train.samples, 480),
         _drawn(validation, 300),
         test,
-        {"epochs": 2, "batch": 16, "warmup": 0.1},
+        {"epochs": 2, "batch": 8, "warmup": 0.1},
     )
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import multiprocessing
 import os
+import re
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -26,14 +27,16 @@ import numpy as np
 
 from lessons import LESSONS, UNTUNED
 from methods_worker import carry_out
+from peers import HERE
 from results import busy, load, save, table
 from trivium.evaluate.metrics.answers import token_f1
 from trivium.evaluate.statistics import bootstrap_means, paired, percentiles
 
+PAGE = HERE.parent / "docs" / "tuning.md"
 RATES: Mapping[str, Mapping[str, Sequence[float]]] = {
-    "full": {"classification": (1e-4, 3e-4), "generation": (2e-5, 5e-5)},
-    "freeze": {"classification": (3e-4, 1e-3), "generation": (1e-4, 3e-4)},
-    "bitfit": {"classification": (3e-3, 1e-2), "generation": (1e-3,)},
+    "full": {"classification": (1e-4, 2e-4), "generation": (2e-5, 5e-5)},
+    "freeze": {"classification": (1e-4, 3e-4), "generation": (1e-4, 3e-4)},
+    "bitfit": {"classification": (1e-3, 3e-3), "generation": (1e-3,)},
     "houlsby": {"classification": (1e-3, 3e-3), "generation": (3e-4, 1e-3)},
     "pfeiffer": {"classification": (1e-3, 3e-3), "generation": (3e-4, 1e-3)},
     "adapter_fusion": {"classification": (3e-4, 1e-3), "generation": (1e-4, 3e-4)},
@@ -118,6 +121,26 @@ def apart(work: Callable[..., dict[str, Any]], *given: Any) -> dict[str, Any]:
         return pool.submit(work, *given).result()
 
 
+def when(jobs: Iterable[Job]) -> str:
+    """Return when and where the jobs that are done were measured."""
+    found = [one for job in jobs if (one := load(job.part))]
+    if not found:
+        return ""
+    dates = sorted({one["date"] for one in found})
+    cores, cpu = found[-1]["machine"]["cores"], found[-1]["machine"]["cpu"]
+    return (
+        f"*Measured {' to '.join(dict.fromkeys([dates[0], dates[-1]]))} on {cores} cores ({cpu}), of which others used "
+        f"up to {max(one['busy_before'] or 0 for one in found):.0%}.*"
+    )
+
+
+def write(name: str, text: str) -> None:
+    """Put what was measured into the page, at the place that has its name."""
+    page = PAGE.read_text("utf-8")
+    place = re.compile(rf"(<!-- {name}: made by make bench-tune -->\n).*?(<!-- end -->)", re.DOTALL)
+    PAGE.write_text(place.sub(lambda found: f"{found[1]}{text}\n{found[2]}", page), "utf-8")
+
+
 def report(rows: Sequence[Mapping[str, Any]]) -> str:
     """Return a table for each task."""
     parts = []
@@ -167,6 +190,7 @@ def main() -> None:
     parser.add_argument("--task", choices=SCORES, action="append", help="default: both")
     parser.add_argument("--at-once", type=int, default=2, help="methods side by side, each on its share of the cores")
     parser.add_argument("--minutes", type=float, default=0.0, help="begin no method after so many")
+    parser.add_argument("--write", action="store_true", help="put the tables into docs/tuning.md")
     arguments = parser.parse_args()
     share = busy()
     jobs = [
@@ -176,7 +200,10 @@ def main() -> None:
         if method in arguments.only and task in rates
     ]
     measure(jobs, arguments.data, at_once=arguments.at_once, minutes=arguments.minutes, share=share)
-    print(report(kept(jobs)))
+    text = f"{report(kept(jobs))}\n{when(jobs)}"
+    print(text)
+    if arguments.write:
+        write("methods", text)
 
 
 if __name__ == "__main__":

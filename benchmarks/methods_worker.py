@@ -25,10 +25,11 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 
 @dataclass(frozen=True, slots=True)
 class Tuned:
-    """A method after training: on its base with its objective, and what training took."""
+    """A method after training, on a base of `size` parameters: its validation, and the processor seconds it took."""
 
     attached: Any
     objective: Any
+    size: int
     rate: float
     worth: float
     seconds: float
@@ -58,7 +59,7 @@ def run(lesson: Lesson, method: str, rates: Sequence[float], folder: Path) -> di
     if method == GROUNDED:
         return {"said": grounded(lesson, folder)}
     if method == UNTUNED:
-        attached, objective = lesson_on(lesson, "lora", {})
+        attached, objective, _ = lesson_on(lesson, "lora", {})
         attached.switch(None)
         return {"said": said(lesson, objective)}
     tried: dict[str, float | None] = {}
@@ -81,15 +82,15 @@ def run(lesson: Lesson, method: str, rates: Sequence[float], folder: Path) -> di
         "measure": best.objective.measure,
         "rate": best.rate,
         "trained": trained,
-        "share": trained / sum(parameter.numel() for parameter in best.attached.model.parameters()),
+        "share": trained / best.size,
         "peak_mib": memory,
         "cpu_seconds": best.seconds + before,
         "said": said(lesson, best.objective),
     }
 
 
-def lesson_on(lesson: Lesson, method: str, settings: dict[str, Any]) -> tuple[Any, Any]:
-    """Return the method on a fresh base, and the objective."""
+def lesson_on(lesson: Lesson, method: str, settings: dict[str, Any]) -> tuple[Any, Any, int]:
+    """Return the method on a fresh base, the objective, and how many parameters the base has."""
     import torch
 
     from trivium.tune.bases import open_base
@@ -100,9 +101,10 @@ def lesson_on(lesson: Lesson, method: str, settings: dict[str, Any]) -> tuple[An
     torch.manual_seed(0)
     task = task_for(lesson.kind)
     base = open_base(lesson.base, task, labels=labels_of(lesson.train))
+    size = sum(parameter.numel() for parameter in base.model.parameters())
     attached = attach(base.model, method, settings, task=task)
     options = Options(longest=256, tokens=1024, dtype=compute_dtype("cpu"), longest_written=lesson.written or 1)
-    return attached, objective_for(lesson.kind, base, attached, lesson.train, options)
+    return attached, objective_for(lesson.kind, base, attached, lesson.train, options), size
 
 
 def tune(lesson: Lesson, method: str, settings: dict[str, Any], rate: float, folder: Path) -> Tuned | None:
@@ -110,7 +112,7 @@ def tune(lesson: Lesson, method: str, settings: dict[str, Any], rate: float, fol
     from trivium.tune.loop import Settings, train
     from trivium.tune.precision import compute_dtype
 
-    attached, objective = lesson_on(lesson, method, settings)
+    attached, objective, size = lesson_on(lesson, method, settings)
     prepared = objective.prepare(lesson.train)
     how = Settings(rate=rate, every=10**6, **lesson.training)
     began = time.process_time()
@@ -125,7 +127,7 @@ def tune(lesson: Lesson, method: str, settings: dict[str, Any], rate: float, fol
     shutil.rmtree(folder)
     assert result.best is not None
     print(f"{method} at {rate:g}: {objective.measure} {result.best:.4f}, {seconds:.0f} s", file=sys.stderr)
-    return Tuned(attached, objective, rate, result.best, seconds)
+    return Tuned(attached, objective, size, rate, result.best, seconds)
 
 
 def settings_of(lesson: Lesson, method: str, folder: Path) -> tuple[dict[str, Any], float]:

@@ -33,7 +33,7 @@ class Method:
     `carrier` is "peft", or "own" for a file of this room with the method's name. `exact` says that at step 0 the
     model's output is still the base's; where it is False, `start` says what it is instead. `switchable` says that
     several adapters can stand on one base and be switched. `packs` says that several samples may be packed into one
-    sequence. `rate` is the usual highest learning rate of AdamW in a short run (docs/tuning.md says how it was found).
+    sequence. `rate` is the highest learning rate of AdamW that a short run takes where none is given.
     """
 
     name: str
