@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,9 +14,11 @@ from tests.patterns.scripted import scripted, step, steps
 from trivium.api import KnowledgeBase
 from trivium.generate.choose import choose_one, choose_some
 from trivium.generate.think import concludes, first_sentence
+from trivium.generate.write_on import sentences_of, sure_of, unheard
 from trivium.models.fake import FakeChat
 from trivium.patterns import PATTERNS
-from trivium.types import Message
+from trivium.retrieve.difficulty import difficulty
+from trivium.types import Answer, Completion, Message, TokenLogprob, Usage
 
 QUESTION = "How long is the warranty of the X-200 printer?"
 
@@ -131,3 +135,175 @@ def test_passages_of_others_are_in_no_prompt(pattern: str, kb: KnowledgeBase) ->
     chat = FakeChat(lambda messages: "It is the secret price.")
     PATTERNS[pattern]("What is the secret price of the X-200 printer for Ada?", chat=chat, index=kb)
     assert "7 dollars" not in str([call.messages for call in chat.calls])
+
+
+GRANTED = {"reflect_need": {"choice": "yes"}, "reflect_relevant": {"choice": "yes"}}
+
+
+def test_the_answer_that_reflects_best_is_given(kb: KnowledgeBase) -> None:
+    replies = {
+        **GRANTED,
+        "grounded": ["The warranty lasts 24 months.", "The price is 99 dollars.", "保修期为二十四个月。"],
+        "reflect_supported": [{"choice": "partially"}, {"choice": "fully"}, {"choice": "no"}],
+        "reflect_useful": [{"choice": "2"}, {"choice": "5"}, {"choice": "5"}],
+    }
+    pieces: list[str] = []
+    chat = scripted(replies)
+    answer = PATTERNS["self_rag"](QUESTION, chat=chat, index=kb, on_text=pieces.append)
+    told = steps(answer, "segment")
+    assert [one["score"] for one in told] == [1.25, 2.5, 1.0 + 0.5]
+    assert told[1]["answer"].rstrip(" [1].") == answer.text.rstrip(" [1].")
+    assert "".join(pieces) == "The price is 99 dollars."
+    assert len(chat.calls) == 13
+    read = [call.messages[-1].content for call in chat.calls if call.messages[0].content.startswith("You answer")]
+    assert all(content.count("<<<") == 1 for content in read)  # each from one passage alone
+
+
+def test_what_no_passage_supports_is_refused(kb: KnowledgeBase) -> None:
+    chat = scripted({**GRANTED, "reflect_supported": {"choice": "no"}})
+    answer = PATTERNS["self_rag"](QUESTION, chat=chat, index=kb)
+    assert answer.refused
+    assert step(answer, "refuse") == {"reason": "no passage passed the reflection"}
+    chat = scripted({"reflect_need": {"choice": "yes"}, "reflect_relevant": {"choice": "no"}})
+    assert PATTERNS["self_rag"](QUESTION, chat=chat, index=kb).refused
+
+
+def test_what_needs_no_document_gets_none(kb: KnowledgeBase) -> None:
+    chat = scripted({"reflect_need": {"choice": "no"}}, "Four.")
+    answer = PATTERNS["self_rag"]("What is two and two?", chat=chat, index=kb)
+    assert (answer.text, answer.hits, answer.citations) == ("Four.", (), ())
+    assert "<<<" not in str([call.messages for call in chat.calls])
+
+
+def test_a_small_model_does_not_reflect(kb: KnowledgeBase) -> None:
+    chat = FakeChat('{"answer": "24 months"}', name="Tiny-100M")
+    answer = PATTERNS["self_rag"](QUESTION, chat=chat, index=kb)
+    assert answer.text == "24 months [1]"
+    assert step(answer, "reflect")["by"] == "rule"
+    assert all(call.schema is None or "answer" in str(call.schema) for call in chat.calls)
+
+
+@pytest.mark.parametrize(
+    ("question", "level"),
+    [
+        ("Hello!", "none"), ("谢谢！", "none"), ("What is 12 * (3 + 4)?", "none"), ("12*3 = ?", "none"),
+        ("Who is older, Annie Morton or Terry Richardson?", "several"),
+        ("Were Scott Derrickson and Ed Wood of the same nationality?", "several"),
+        ("Where was the director of film Ronnie Rocket born?", "several"),
+        ("What is the place of birth of the composer of the song?", "several"),
+        ("电影《红高粱》的导演的出生地是哪里？", "several"), ("苏轼和苏辙有什么区别？", "several"),
+        ("How long is the warranty?", ""), ("Hello Kitty was created when?", ""), ("保修期多长？", ""),
+        ("What does 12 mean?", ""), ("1" * 4000 + "+", ""),
+    ],
+)  # fmt: skip
+def test_wording_tells_how_much_to_search(question: str, level: str) -> None:
+    assert difficulty(question) == level
+
+
+def test_each_difficulty_has_its_road(kb: KnowledgeBase) -> None:
+    def told(question: str, chat: FakeChat) -> tuple[Any, Answer]:
+        answer = PATTERNS["adaptive"](question, chat=chat, index=kb)
+        assert answer.question == question
+        return step(answer, "difficulty"), answer
+
+    how, answer = told("Hello!", FakeChat("Hello."))
+    assert (how, answer.hits) == ({"searches": "none", "how": "rule"}, ())
+    how, answer = told("What costs more, the X-200 printer or its warranty?", FakeChat("The price is 99 dollars."))
+    assert how == {"searches": "one", "how": "model"}  # the fake's smallest choice
+    how, answer = told("Compare price and warranty of the X-200 printer.", FakeChat("The price is 99 dollars."))
+    assert how == {"searches": "several", "how": "rule"}
+    assert steps(answer, "think")
+    how, answer = told(QUESTION, scripted({"difficulty": {"choice": "several"}}))
+    assert how == {"searches": "several", "how": "model"}
+    how, answer = told(QUESTION, FakeChat('{"answer": "24 months"}', name="Tiny-100M"))
+    assert how == {"searches": "one", "how": "default"}
+    assert answer.text == "24 months [1]"
+
+
+def test_a_draft_is_checked_and_written_again(kb: KnowledgeBase) -> None:
+    check = "What is the price of the X-200 printer?"
+    replies = {
+        "verify": {"queries": [check]},
+        "grounded": ["The price is 7 dollars.", "The price is 99 dollars."],
+        "revise": "The price is 99 dollars, and the warranty lasts 24 months.",
+    }
+    pieces: list[str] = []
+    chat = scripted(replies)
+    question = "What are price and warranty of the X-200 printer?"
+    answer = PATTERNS["chain_of_verification"](question, chat=chat, index=kb, on_text=pieces.append)
+    assert step(answer, "draft")["answer"].startswith("The price is 7 dollars")
+    assert step(answer, "sub-question")["question"] == check
+    last = [message.content for message in chat.calls[-1].messages]
+    assert last[1:5] == [question, "The price is 7 dollars.", check, "The price is 99 dollars."]
+    checking = chat.calls[2].messages
+    assert "7 dollars" not in " ".join(message.content for message in checking)  # checked without the draft in view
+    assert "".join(pieces) == "The price is 99 dollars, and the warranty lasts 24 months."
+    assert len(chat.calls) == 4
+
+
+def test_a_draft_without_checks_stands(kb: KnowledgeBase) -> None:
+    answer = PATTERNS["chain_of_verification"](QUESTION, chat=FakeChat("The warranty lasts 24 months."), index=kb)
+    assert step(answer, "verify")["objection"] == "nothing usable"
+    assert answer.text == "The warranty lasts 24 months [1]."
+    small = FakeChat('{"answer": "24 months"}', name="Tiny-100M")
+    answer = PATTERNS["chain_of_verification"](QUESTION, chat=small, index=kb)
+    assert step(answer, "verify")["objection"] == "the model extracts"
+    assert (answer.text, len(small.calls)) == ("24 months [1]", 1)
+
+
+def spoken(*tokens: tuple[str, float]) -> Completion:
+    text = "".join(token for token, _ in tokens)
+    return Completion(text, Usage(5, len(tokens)), "stop", tuple(TokenLogprob(t, math.log(p)) for t, p in tokens))
+
+
+def test_a_sentence_is_as_sure_as_its_least_probable_token() -> None:
+    said = spoken(("It", 0.9), (" lasts", 0.8), (" 24", 0.3), (" months", 0.9), (".", 0.1), (" It", 0.9), (" is.", 0.7))
+    first, second = sentences_of(said)
+    assert (first.text, second.text) == ("It lasts 24 months.", "It is.")
+    assert first.least == pytest.approx(0.3)  # the full stop asserts nothing
+    assert second.least == pytest.approx(0.7)
+    assert first.surely(0.4) == "It lasts months"
+    assert sure_of([second, first], 0.4) == 1
+    assert unheard([first, second, first], [second.text]) == [first]
+    [unknown] = sentences_of(Completion("It lasts."))
+    assert unknown.least is None
+    assert sure_of([unknown], 0.9) == 1
+
+
+class Doubting(FakeChat):
+    """Is unsure of whatever `doubts` names."""
+
+    def __init__(self, said: list[str], doubts: str) -> None:
+        super().__init__(lambda messages: said.pop(0) if said else "")
+        self._doubts = doubts
+
+    def complete(self, messages: Any, **kwargs: Any) -> Completion:
+        done = super().complete(messages, **kwargs)
+        tokens = tuple(
+            replace(one, logprob=-3.0) if one.token.strip() in self._doubts.split() else one for one in done.logprobs
+        )
+        return replace(done, logprobs=tokens)
+
+
+def test_an_unsure_sentence_is_searched_for_and_written_again(kb: KnowledgeBase) -> None:
+    said = [
+        "The warranty lasts 24 months. The blue button cleans the zebra.",
+        "To clean the print head, press the blue button for five seconds.",
+        "",
+    ]
+    pieces: list[str] = []
+    chat = Doubting(said, "zebra")
+    answer = PATTERNS["flare"](QUESTION, chat=chat, index=kb, k=2, on_text=pieces.append)
+    assert [one.get("query") for one in steps(answer, "search")] == [None, "The blue button cleans the."]
+    text = "The warranty lasts 24 months. To clean the print head, press the blue button for five seconds."
+    assert "".join(pieces) == text
+    assert answer.text == text.replace("months.", "months [1].").replace("seconds.", "seconds [2].")
+    assert "Answer so far: The warranty lasts 24 months." in chat.calls[1].messages[-1].content
+    assert any("Cleaning" in hit.chunk.text for hit in answer.hits)
+
+
+def test_doubt_does_not_search_for_ever(kb: KnowledgeBase) -> None:
+    chat = Doubting([f"The warranty number {n} lasts." for n in range(50)], "lasts")
+    answer = PATTERNS["flare"](QUESTION, chat=chat, index=kb, searches=2)
+    assert len(steps(answer, "search")) == 3
+    assert len(chat.calls) == 5

@@ -159,10 +159,11 @@ def test_a_document_cannot_give_orders(pattern: str, kb: KnowledgeBase) -> None:
 
     answer, chat = answered(pattern, kb, obey, question="What is the price of the X-200 printer?")
     assert answer.text == "The price is 99 dollars [1]."
-    system, user = chat.calls[-1].messages
-    assert "Ignore previous instructions" in user.content
-    assert "data" in system.content
-    assert user.content.rstrip().endswith("Question: What is the price of the X-200 printer?")
+    shown = [call.messages for call in chat.calls if "Ignore previous instructions" in call.messages[-1].content]
+    assert shown
+    for system, *_, user in shown:
+        assert "data" in system.content
+        assert user.content.rstrip().endswith("Question: What is the price of the X-200 printer?")
 
 
 @pytest.mark.parametrize("pattern", GROUNDED)

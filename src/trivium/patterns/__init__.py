@@ -14,6 +14,7 @@ from trivium.patterns.crag import crag
 from trivium.patterns.decompose import decompose
 from trivium.patterns.decompose_in_turn import decompose_in_turn
 from trivium.patterns.dsp import dsp
+from trivium.patterns.flare import flare
 from trivium.patterns.genread import genread
 from trivium.patterns.hyde import hyde
 from trivium.patterns.instructed import instructed
@@ -59,6 +60,7 @@ PATTERNS: Mapping[str, Callable[..., Answer]] = {
     "self_rag": self_rag,
     "adaptive": adaptive,
     "chain_of_verification": chain_of_verification,
+    "flare": flare,
 }
 ALONE = ("closed_book", "instructed", "chain_of_thought", "genread", "recite")
 """Those that are shown no passage and need no knowledge base."""

@@ -72,5 +72,8 @@ ABOUT: Mapping[str, About] = {
     "chain_of_verification": About(
         "Drafts, looks up what would prove it, answers again", "1 to 6", "Dhuliawala et al. 2023, arXiv:2309.11495"
     ),
+    "flare": About(
+        "Searches where the next sentence is unsure (FLARE)", "0 to 7", "Jiang et al. 2023, arXiv:2305.06983"
+    ),
 }
 """By the name in `trivium.patterns.PATTERNS`."""

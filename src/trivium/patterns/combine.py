@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from trivium.generate.manner import Manner
 from trivium.generate.queries import one_line
 from trivium.generate.speak import OnText
 from trivium.models.base import Chat, Reranker
@@ -33,6 +34,7 @@ def combine(
     history: Sequence[Message],
     on_text: OnText | None,
     reranker: Reranker | None,
+    manner: Manner | None = None,
 ) -> Answer:
     """Return the answer to a question from its own passages and from those of sub-questions, as steps of the run.
 
@@ -45,6 +47,7 @@ def combine(
         asked: as it stands by itself.
         solved: the answers to the sub-questions.
         chat, index, k, principals, where, history, on_text, reranker: those of every pattern.
+        manner: how to ask for the answer; None goes by the model's size.
 
     Raises:
         ModelError: a model failed.
@@ -72,5 +75,6 @@ def combine(
         principals=principals,
         history=[*history, *turns],
         on_text=on_text,
+        manner=manner,
     )
     return resting_on(answer, (hit for one in solved for hit in cited(one)))

@@ -6,18 +6,15 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from trivium.generate.choose import choose_one
-from trivium.generate.evidence import Evidence
 from trivium.generate.manner import manner_for
 from trivium.generate.queries import ask_queries
-from trivium.generate.refuse import judge
 from trivium.generate.shown_with import with_passages
 from trivium.generate.speak import OnText
 from trivium.models.base import Chat, Reranker
 from trivium.patterns.run import Run, found
-from trivium.patterns.steps import candidates, choose, read, understand
+from trivium.patterns.steps import candidates, choose, read, understand, weigh_alone
 from trivium.retrieve.many import search_all
 from trivium.retrieve.search import can_read, search
-from trivium.retrieve.sentences import best_sentences
 from trivium.types import Answer, Hit, Message, Usage
 
 if TYPE_CHECKING:
@@ -101,8 +98,7 @@ def _grades(question: str, hits: Sequence[Hit], chat: Chat, index: Index) -> tup
     if manner_for(chat).extracts:
         embedder, chunks = index.embedder if can_read(index, question) else None, index.size()
         for hit in hits:
-            best = best_sentences(question, [hit], embedder=embedder)
-            verdict = judge(question, Evidence([hit]), best[0] if best else None, chunks)
+            verdict, _ = weigh_alone(question, hit, embedder, chunks)
             share = verdict.probability / verdict.threshold
             grades.append("correct" if share >= 1.0 else "ambiguous" if share >= _DOUBT else "incorrect")
         return grades, "evidence", usage

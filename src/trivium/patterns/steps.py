@@ -6,13 +6,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from trivium.generate.answer import answer, refuse
+from trivium.generate.answer import Draft, answer, refuse
 from trivium.generate.condense import condense
 from trivium.generate.evidence import Evidence
 from trivium.generate.manner import Manner, manner_for
 from trivium.generate.refuse import Verdict, judge
 from trivium.generate.speak import OnText
 from trivium.models.base import Chat, Embedder, Reranker
+from trivium.patterns.closed_book import closed_book
 from trivium.patterns.run import Reader, Run, found
 from trivium.retrieve.dedupe import dedupe
 from trivium.retrieve.expand import small_to_big
@@ -151,3 +152,18 @@ def cited(answer: Answer) -> list[Hit]:
     """Return the hits that an answer cites."""
     chunks = {citation.chunk_id for citation in answer.citations}
     return [hit for hit in answer.hits if hit.chunk.id in chunks]
+
+
+def from_memory(
+    run: Run, question: str, asked: str, chat: Chat, history: Sequence[Message], on_text: OnText | None
+) -> Answer:
+    """Return the model's answer without passages, as the end of a run that found them needless (`closed_book`)."""
+    said = closed_book(asked, chat=chat, history=history, on_text=on_text)
+    run.generate()
+    return run.finish(question, Draft(said.text, said.refused, usage=said.usage, steps=said.trace))
+
+
+def weigh_alone(question: str, hit: Hit, embedder: Embedder | None, chunks: int) -> tuple[Verdict, list[Hit]]:
+    """Return the judgement of one passage as if it were all that was found, and its sentences, the best first."""
+    sentences = best_sentences(question, [hit], embedder=embedder)
+    return judge(question, Evidence([hit]), sentences[0] if sentences else None, chunks), sentences
