@@ -9,15 +9,16 @@ from typing import Any
 import pytest
 
 import trivium
+from trivium.advise.ask import Told
 from trivium.advise.budget import Budget
-from trivium.advise.measure import Told, compare
+from trivium.advise.measure import compare
 from trivium.advise.parts import divide
 from trivium.advise.prepare import Job, prepare
 from trivium.advise.store import load
 from trivium.advise.values import Comparison
 from trivium.api import KnowledgeBase
 from trivium.errors import UsageError
-from trivium.models.fake import FakeChat, FakeEmbedder
+from trivium.models.fake import FakeChat, FakeEmbedder, FakeReranker
 from trivium.types import Answer, Document, Example, Gold, Message
 
 CITIES = {f"City{n}": f"River{n}" for n in range(40)}
@@ -217,3 +218,23 @@ def test_a_spent_budget_stops_the_arms_that_are_left(kb: KnowledgeBase, model: M
     assert "budget" in found["advanced"].error
     again = {arm.name: arm for arm in run(given).arms}
     assert not again["closed_book"].error
+
+
+def test_next_steps_are_tried_on_validation_alone(
+    kb: KnowledgeBase, model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("trivium.advise.trials.open_reranker", lambda spec: FakeReranker())
+    monkeypatch.setattr("trivium.advise.trials.FEWEST", 4)
+    given = job(kb, tmp_path / "run", ["advanced"])
+    found = run(given)
+    assert {trial.kind for trial in found.trials} == {"rerank", "more_passages"}
+    for trial in found.trials:
+        assert trial.arm == "advanced"
+        assert len(trial.before) == len(trial.after) == len(trial.points) == len(given.parts.validation)
+    held = {one.question for one in given.parts.test}
+    for folder in (given.folder / "trials").iterdir():
+        assert not any(question in (folder / "results.jsonl").read_text("utf-8") for question in held)
+    calls = model.calls
+    assert run(given) == found
+    assert model.calls == calls
+    assert run(job(kb, tmp_path / "other", ["advanced"]), trying=False).trials == ()

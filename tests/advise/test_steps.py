@@ -206,7 +206,7 @@ def test_the_order_is_needs_then_measured_gains_then_possible_ones() -> None:
     before, after = right((40, 1), (20, 0)), right((47, 1), (13, 0))
     found = comparison(one, trials=(trial("tune_reranker", before, after, point="FP2"),))
     kinds = [advice.kind for advice in next_steps(case(found, Needs(seconds=2.0, labelled=5)))]
-    assert kinds == ["faster", "tune_reranker", "read", "add_documents", "measure_tuned"]
+    assert kinds == ["faster", "tune_reranker", "read", "add_documents", "rerank", "measure_tuned"]
     assert set(kinds) < STEPS.keys()
 
 
@@ -224,3 +224,14 @@ def test_a_metric_between_0_and_1_counts_what_is_missing() -> None:
     one = replace(failing((10, "FP1", {})), values={"f1": (0.75,) * 120, "correct": HALF})
     found = replace(comparison(one), metric="f1")
     assert steps(found)["add_documents"].at_most == pytest.approx(10 * 0.25 / 120)
+
+
+def test_a_reranker_is_advised_with_what_its_trial_gained() -> None:
+    one = failing((12, "FP2", {"rank": 14}))
+    before, after = right((40, 1), (20, 0)), right((47, 1), (13, 0))
+    found = comparison(one, trials=(trial("rerank", before, after, point="FP2"),))
+    [advice] = [one for one in next_steps(case(found)) if one.kind == "rerank"]
+    assert advice.expected_gain is not None
+    assert advice.expected_gain.low > 0
+    assert "--reranker late" in advice.command
+    assert "Tried on validation" in advice.because

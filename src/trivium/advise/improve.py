@@ -23,9 +23,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trivium.advise.arms import TRAINED, arm_of
+from trivium.advise.ask import Spent, Told, asked, plain, value_of
 from trivium.advise.bench import Bench
 from trivium.advise.budget import Budget
-from trivium.advise.measure import Spent, Told, asked, plain
 from trivium.advise.parts import Parts
 from trivium.advise.setup import CURES, STEPS, Possible, Setup
 from trivium.advise.train import Tuning, train_adapter
@@ -134,7 +134,7 @@ class _Search:
             )  # fmt: skip
         found = {result.example.id: result for result in read_results(place)}
         self.points.setdefault(setup, Counter()).update(one.failure.point for one in found.values() if one.failure)
-        self.values[key] = [_value(found.get(example.id), self.metric) for example in examples]
+        self.values[key] = [value_of(found.get(example.id), self.metric) for example in examples]
         return self.values[key]
 
     def _bench_of(self, setup: Setup) -> Bench:
@@ -324,16 +324,6 @@ def _write(
     lineage = Lineage(first, last, (means[0], means[1]), tuple(tries), confirmed, finished, search.metric)
     write_whole(folder / LINEAGE, json.dumps(asdict(lineage), ensure_ascii=False, indent=1) + "\n")
     return lineage
-
-
-def _value(result: object, metric: str) -> float:
-    if result is None or result.answer is None:  # type: ignore[attr-defined]
-        return math.nan
-    if metric == RIGHT:
-        right = result.right  # type: ignore[attr-defined]
-        return math.nan if right is None else float(right)
-    value = result.scores.get(metric)  # type: ignore[attr-defined]
-    return math.nan if value is None else float(value)
 
 
 def _mean(values: Sequence[float]) -> float:

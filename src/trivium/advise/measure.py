@@ -15,28 +15,30 @@ Whatever is there and whole is not done again: a comparison that was stopped or 
 from __future__ import annotations
 
 import json
-import re
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import numpy as np
+
 from trivium.advise.arms import FEW_SHOT, TRAINED, Arm
+from trivium.advise.ask import Spent, Told, asked, plain
 from trivium.advise.bench import Bench
 from trivium.advise.budget import Budget
 from trivium.advise.memory import forget_peak, peak_mib
 from trivium.advise.parts import Parts
 from trivium.advise.store import save
 from trivium.advise.train import Adapter, Tuning, train_adapter
-from trivium.advise.values import ArmResult, Comparison, Question, Seconds
+from trivium.advise.trials import tried
+from trivium.advise.values import ArmResult, Comparison, Question, Seconds, Trial
 from trivium.errors import StoreFull, TriviumError
 from trivium.evaluate import record as records
 from trivium.evaluate.results import Result, read_results
 from trivium.evaluate.run import ByExample, RunProgress
 from trivium.evaluate.summary import RIGHT, Report, known_answer
-from trivium.evaluation import evaluate_system
 from trivium.index.durable import write_whole
 from trivium.patterns.few_shot import Shot
 from trivium.systems import OpenSystem, described
@@ -53,20 +55,6 @@ _SHORT = 400
 """Characters of a solved example at most: a prompt of eight must stay readable."""
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
-    """What is told while a comparison runs: which arm (or choice, or adapter), and how far it is."""
-
-    what: str
-    done: int = 0
-    total: int = 0
-    detail: str = ""
-
-
-class Spent(KeyboardInterrupt):
-    """The limit is reached: stops an arm as Ctrl-C does, with what was answered kept."""
-
-
 def compare(
     arms: Sequence[Arm],
     bench: Bench,
@@ -79,6 +67,7 @@ def compare(
     budget: Budget | None = None,
     given: Mapping[str, str] = MappingProxyType({}),
     command: Sequence[str] = (),
+    trying: bool = True,
     seed: int = 0,
     tell: Callable[[Told], None] | None = None,
 ) -> Comparison:
@@ -95,6 +84,7 @@ def compare(
         budget: what it may take; arms that it leaves nothing for are named as failed.
         given: the user's own words for `questions_file`, `kb` and `train`, for the advice.
         command: how to repeat it.
+        trying: try the cheap next steps of the best searching arm on the validation part (`trials.py`).
         seed: of every draw.
         tell: told how it goes.
 
@@ -122,10 +112,11 @@ def compare(
                 found.append(ArmResult(arm.name, arm.road, error="the budget was spent before it began"))
             else:
                 found.append(_measured(arm, bench, parts, shots, trained, folder, metric, seed, budget, tell))
+        trials = _trials(arms, found, bench, parts, folder, metric, seed, budget, tell) if trying else ()
         learnt = folder / TRAINING_QUESTIONS
         write_questions(learnt, parts.train)
         comparison = Comparison(
-            tuple(_question(example) for example in parts.test), tuple(found), metric, str(folder),
+            tuple(_question(example) for example in parts.test), tuple(found), metric, str(folder), trials=trials,
             questions_file=given.get("questions_file", ""), kb=given.get("kb", ""), train=given.get("train", ""),
             training_questions=str(learnt), currency=bench.prices.currency, seed=seed,
         )  # fmt: skip
@@ -228,27 +219,36 @@ def _measured(
         return ArmResult(arm.name, arm.road, error=_reason(error))
 
 
-def asked(
-    system: OpenSystem,
-    examples: Sequence[Example],
-    folder: Path,
+def _trials(
+    arms: Sequence[Arm],
+    found: Sequence[ArmResult],
     bench: Bench,
+    parts: Parts,
+    folder: Path,
+    metric: str,
     seed: int,
     budget: Budget,
-    progress: Callable[[RunProgress], None],
-) -> Report:
-    """Ask a system some questions, one after another where the model runs here: its seconds are then its own."""
-
-    def show(at: RunProgress) -> None:
-        progress(at)
-        if budget.spent and at.done < at.total:
-            raise Spent
-
-    report = evaluate_system(
-        examples, system, name="test", folder=folder, seed=seed, workers=bench.parallel if bench.remote else 1,
-        closed_book=False, progress=show,
-    )  # fmt: skip
-    return report
+    tell: Callable[[Told], None],
+) -> tuple[Trial, ...]:
+    """Try the next steps of the searching arm that did best; a trial that fails is none."""
+    rated = [
+        (float(np.nanmean(one.values[metric])), -place)
+        for place, (arm, one) in enumerate(zip(arms, found, strict=True))
+        if arm.searches and arm.pattern == "advanced" and metric in one.values
+    ]
+    if not rated or budget.spent:
+        return ()
+    arm = arms[-max(rated)[1]]
+    try:
+        return tried(
+            arm, bench, parts.validation, folder / "trials", metric=metric, budget=budget, seed=seed, tell=tell
+        )
+    except (Spent, TriviumError) as error:
+        if isinstance(error, StoreFull):
+            raise
+        why = "the budget was spent" if isinstance(error, Spent) else _reason(error)
+        tell(Told(f"the next steps were not tried: {why}", 1, 1))
+        return ()
 
 
 def _chosen(
@@ -393,8 +393,3 @@ def _percentile(ordered: Sequence[float], share: float) -> float:
 def _reason(error: Exception) -> str:
     words = f"{error.problem} {error.cure}" if isinstance(error, TriviumError) else f"{type(error).__name__}: {error}"
     return " ".join(words.split())[:500]
-
-
-def plain(name: str) -> str:
-    """Return a name as that of a folder."""
-    return re.sub(r"[^\w.+-]+", "-", name.split("://", 1)[-1]).strip("-.")[:80] or "arm"

@@ -92,6 +92,22 @@ def _silent(failure: Failure) -> bool:
     return bool(failure.detail.get("refused"))
 
 
+def rerank(case: Case) -> list[Advice]:
+    """FP2 within reach, where nothing reranks yet: late interaction needs no training."""
+    reach = case.k * RERANKED
+    missed = case.failed("FP2", such=lambda failure: (_rank(failure) or math.inf) <= reach)
+    if case.arm.settings.get("reranker", "None") != "None":
+        return []
+    return case.step(
+        "rerank",
+        f"Rerank what the search finds: late interaction reads {reach} hits and keeps the best {case.k}.",
+        f"{of_errors(case, case.failed('FP2'), 'FP2')}, {len(missed):,} of them among the first {reach} hits",
+        missed,
+        case.compare("--arms", case.arm.name, "--reranker", "late"),
+        point="FP2",
+    )
+
+
 def tune_reranker(case: Case) -> list[Advice]:
     """FP2 within reach, and FP3 by the reranker: the right passage stands too low."""
     reach = case.k * RERANKED
@@ -233,6 +249,7 @@ MENDING: dict[str, Callable[[Case], list[Advice]]] = {
     "add_documents": add_documents,
     "refuse": refuse,
     "refuse_less": refuse_less,
+    "rerank": rerank,
     "tune_reranker": tune_reranker,
     "more_passages": more_passages,
     "tune_embedder": tune_embedder,

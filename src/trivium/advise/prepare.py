@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trivium.advise.arms import Arm, arm_of, default_arms
+from trivium.advise.ask import plain
 from trivium.advise.bench import Bench, answer_room
-from trivium.advise.measure import plain, solved
+from trivium.advise.measure import solved
 from trivium.advise.parts import SHARES, Parts, divide
 from trivium.advise.prices import Prices
 from trivium.advise.train import Tuning

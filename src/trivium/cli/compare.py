@@ -72,6 +72,12 @@ Seed = Annotated[int, typer.Option("--seed", metavar="N", help="Of every draw.")
 Workers = Annotated[int, typer.Option("--workers", metavar="N", min=1, help="Requests at once, to an endpoint.")]
 
 
+Trying = Annotated[
+    bool,
+    typer.Option("--trials/--no-trials", help="Try the cheap next steps on validation, so that advice has figures."),
+]
+
+
 def register(app: typer.Typer) -> None:
     """Put this file's commands on the command line."""
     app.command("compare", epilog="Example: trivium compare questions.jsonl --kb handbook --tune --budget 1h")(compare)
@@ -95,6 +101,7 @@ def compare(
     epochs: Epochs = 3.0,
     rate: Rate = 5e-4,
     minutes: Minutes = 15.0,
+    trying: Trying = True,
     budget: Amount = "",
     prices: PriceTable = None,
     need: Needed = None,
@@ -143,7 +150,8 @@ def compare(
             job = _planned(screen, job, spent, show, seed)
         comparison = run(
             job.arms, job.bench, job.parts, job.folder, name=read.name, metric=metric or RIGHT, tuning=job.tuning,
-            budget=spent, seed=seed, command=command_line(), tell=lambda at: show(at.what, at.done, at.total or 1),
+            budget=spent,
+            trying=trying, seed=seed, command=command_line(), tell=lambda at: show(at.what, at.done, at.total or 1),
             given={"questions_file": str(questions), "kb": str(base.root) if base else "", "train": train},
         )  # fmt: skip
     _finish(screen, comparison, decide(comparison, wanted_needs), job.folder)
