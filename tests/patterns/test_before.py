@@ -27,9 +27,10 @@ VAGUE = "Is the X-200 printer with a button for dirty print?"
 def test_queries_are_told_from_noise() -> None:
     texts = [" a  warranty ", '"X-200 warranty months"', "How long?", "how long", "?!", "bananas", "warranty " * 99]
     assert usable(texts, "How long", "How long is the warranty?") == [
-        "a warranty", "X-200 warranty months", "How long?", ("warranty " * 99)[:160],
+        "a warranty", "X-200 warranty months", ("warranty " * 99)[:160],
     ]  # fmt: skip
     assert usable(["the law of gravity"], "Why do apples fall?", None) == ["the law of gravity"]
+    assert usable(["the more general question"], "Why?", None, told='Reply with ["the more general question"]') == []
 
 
 @pytest.mark.parametrize(

@@ -307,3 +307,14 @@ def test_doubt_does_not_search_for_ever(kb: KnowledgeBase) -> None:
     answer = PATTERNS["flare"](QUESTION, chat=chat, index=kb, searches=2)
     assert len(steps(answer, "search")) == 3
     assert len(chat.calls) == 5
+
+
+def test_what_a_small_model_writes_without_support_is_not_the_answer(kb: KnowledgeBase) -> None:
+    def reply(messages: Sequence[Message]) -> str:
+        return "The zebra sleeps." if "go on where" in messages[0].content else '{"answer": "24 months"}'
+
+    pieces: list[str] = []
+    chat = FakeChat(reply, name="Tiny-100M")
+    answer = PATTERNS["flare"](QUESTION, chat=chat, index=kb, on_text=pieces.append)
+    assert step(answer, "give up")["said"] == "The zebra sleeps."
+    assert answer.text == "".join(pieces) == "24 months [1]"

@@ -22,6 +22,7 @@ LONGEST = 160
 """Characters of a query."""
 _TOKENS = 60
 _MARKS = " \t\"'“”‘’「」"
+_ENDS = ".?!。？！"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,28 +81,36 @@ def ask_queries(prompt: str, question: str, chat: Chat, *, most: int, related: b
     except (ValueError, KeyError, TypeError):
         return Queries((), "form", said.text, said.usage)
     shown = " ".join((question, *places.values())) if related else None
-    kept = tuple(usable(texts, question, shown))[:most]
+    told = " ".join(message.content for message in prompts.load(prompt).messages)
+    kept = tuple(usable(texts, question, shown, told=told))[:most]
     return Queries(kept, "" if kept else "nothing usable", said.text, said.usage)
 
 
-def usable(texts: Iterable[str], question: str, shown: str | None) -> list[str]:
+def usable(texts: Iterable[str], question: str, shown: str | None, *, told: str = "") -> list[str]:
     """Return the texts that can be searched for: on one line, each once, none the question again.
 
     Args:
         texts: what a model wrote.
         question: what was asked.
         shown: what the model saw, of which a text must share a telling word; None asks for none.
+        told: the prompt without its question; a weak model copies from it, and what it copied is not taken.
     """
-    known = {question.strip(_MARKS).casefold()}
+    known = {_same(question)}
     terms = None if shown is None else frozenset(content_terms(shown))
     kept = []
     for text in (" ".join(text.split()).strip(_MARKS)[:LONGEST] for text in texts):
         own = content_terms(text)
-        if not own or text.casefold() in known or (terms is not None and terms.isdisjoint(own)):
+        copied = text.casefold() in told.casefold()
+        if not own or copied or _same(text) in known or (terms is not None and terms.isdisjoint(own)):
             continue
-        known.add(text.casefold())
+        known.add(_same(text))
         kept.append(text)
     return kept
+
+
+def _same(text: str) -> str:
+    """Return what two wordings of one query share: letters, whatever their case, and no marks around them."""
+    return text.strip(_MARKS + _ENDS).casefold()
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,8 +152,9 @@ def ask_next(question: str, steps: Sequence[tuple[str, str]], chat: Chat) -> Nex
         return Next("", "form", said.text, said.usage)
     if done:
         return Next("", "done", said.text, said.usage)
-    known = {asked.casefold() for asked, _ in steps}
-    new = [one for one in usable([text], question, f"{question} {told}") if one.casefold() not in known]
+    known = {_same(asked) for asked, _ in steps}
+    words = " ".join(message.content for message in prompts.load("next_question").messages)
+    new = [one for one in usable([text], question, f"{question} {told}", told=words) if _same(one) not in known]
     return Next(new[0] if new else "", "" if new else "nothing usable", said.text, said.usage)
 
 

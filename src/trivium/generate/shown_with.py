@@ -18,7 +18,7 @@ _TEMPLATE = 48
 def with_passages(
     prompt: str, question: str, passages: Sequence[Hit], chat: Chat, *, max_tokens: int, **places: str
 ) -> tuple[list[Message], Framed]:
-    """Return a prompt with its passages fenced and fitted, as many as a model of this size is shown.
+    """Return a prompt with its passages framed and fitted, as many and in the form that a model of this size is shown.
 
     Args:
         prompt: a name in `data/prompts/`, with the places `{passages}`, `{code}`, `{question}` and those of `places`.
@@ -38,5 +38,6 @@ def with_passages(
     room = chat.context - max_tokens - sum(chat.count_tokens(message.content) for message in bare) - _TEMPLATE
     if room < _LEAST_ROOM:
         raise ContextOverflow(chat.context - room + _LEAST_ROOM, chat.context)
-    framed = frame(chosen, question=question, budget=min(manner.budget, room), count=chat.count_tokens)
+    budget = min(manner.budget, room)
+    framed = frame(chosen, question=question, budget=budget, count=chat.count_tokens, plain=manner.plain)
     return prompts.fill(prompt, question=question, passages=framed.text, code=code, **places), framed

@@ -9,14 +9,16 @@ from trivium.generate.answer import Draft, refuse
 from trivium.generate.cite import cite
 from trivium.generate.evidence import Evidence
 from trivium.generate.language import refusal_text
+from trivium.generate.manner import manner_for
 from trivium.generate.refuse import says_nothing
 from trivium.generate.speak import OnText
 from trivium.generate.write_on import Sentence, sentences_of, sure_of, unheard, write_on
 from trivium.models.base import Chat, Embedder, Reranker
 from trivium.patterns.run import Reader, Run, found
-from trivium.patterns.steps import candidates, choose, judged, understand
+from trivium.patterns.steps import candidates, choose, judged, read, understand
 from trivium.retrieve.many import fuse_queries, scored_for
 from trivium.retrieve.search import can_read, search
+from trivium.text.markers import without_markers
 from trivium.types import Answer, Hit, Message, Step
 
 if TYPE_CHECKING:
@@ -43,7 +45,8 @@ def flare(
     The model writes on from the answer so far; the sentences before the first in which a token's probability is below
     `threshold` are kept. That sentence, without its unsure tokens, is searched for, and the model writes on again from
     what is found with it; what it writes then is kept to the end of one sentence, sure or not. A model that reports no
-    probabilities counts as sure, and the trace says so. The first search is for the question.
+    probabilities counts as sure, and the trace says so. The first search is for the question. Where no passage supports
+    what a small model wrote, what was found is read as `advanced` reads it.
 
     Raises:
         UsageError: the question is empty.
@@ -64,11 +67,13 @@ def flare(
     if not verdict.enough:
         why = "the evidence is weak" if hits else "nothing was found"
         return run.finish(question, refuse(asked, why, on_text), hits)
+    small = manner_for(chat).extracts
+    tell = None if small else on_text
     written: list[str] = []
     for left in range(searches, -1, -1):
         new = unheard(_go_on(run, asked, hits, written, chat), written)
         sure = sure_of(new, threshold) if left else len(new)
-        _say(new[:sure], written, on_text)
+        _say(new[:sure], written, tell)
         if sure == len(new):
             break
         query = new[sure].surely(threshold) or asked
@@ -80,9 +85,25 @@ def flare(
         again = unheard(_go_on(run, asked, hits, written, chat), written)
         if not again:
             break
-        _say(again[:1], written, on_text)
+        _say(again[:1], written, tell)
     passages = scored_for(index, asked, list(seen.values()), where=where, principals=principals)
-    return run.finish(question, _draft(asked, " ".join(written), passages, index, principals, embedder), passages)
+    draft = _draft(asked, " ".join(written), passages, index, principals, embedder)
+    if draft.citations and small and on_text is not None:
+        on_text(without_markers(draft.text))
+    if draft.citations or not small:
+        return run.finish(question, draft, passages)
+    run.steps.append(Step("give up", {"reason": "no passage supports what the model wrote", "said": " ".join(written)}))
+    return read(
+        run,
+        question,
+        asked,
+        passages[:k],
+        chat=chat,
+        index=index,
+        principals=principals,
+        history=history,
+        on_text=on_text,
+    )
 
 
 def _go_on(run: Run, question: str, hits: Sequence[Hit], written: Sequence[str], chat: Chat) -> list[Sentence]:
