@@ -18,7 +18,7 @@ from trivium.index.graph.build import sync
 from trivium.index.graph.draw import draw
 from trivium.index.graph.export import as_dict, to_cypher, to_graphml, to_json
 from trivium.index.graph.phrases import entities
-from trivium.index.graph.rank import pagerank, seeds
+from trivium.index.graph.rank import DAMPING, pagerank, seeds
 from trivium.index.graph.values import entity_key
 from trivium.index.graph.view import view
 from trivium.models.fake import FakeEmbedder
@@ -105,7 +105,7 @@ def test_pagerank_is_the_stationary_distribution(kb: KnowledgeBase) -> None:
     matrix[seen.node, size + seen.chunk] = to_node
     restart = np.zeros(all_)
     restart[start], restart[size] = 2 / 3, 1 / 3
-    exact = np.linalg.solve(np.eye(all_) - 0.5 * matrix, 0.5 * restart)
+    exact = np.linalg.solve(np.eye(all_) - DAMPING * matrix, (1 - DAMPING) * restart)
     assert np.concatenate([nodes, chunks]) == pytest.approx(exact, abs=1e-4)
 
 

@@ -16,6 +16,7 @@ from trivium.patterns.decompose_in_turn import decompose_in_turn
 from trivium.patterns.dsp import dsp
 from trivium.patterns.flare import flare
 from trivium.patterns.genread import genread
+from trivium.patterns.hippo import hippo
 from trivium.patterns.hyde import hyde
 from trivium.patterns.instructed import instructed
 from trivium.patterns.ircot import ircot
@@ -28,6 +29,7 @@ from trivium.patterns.recite import recite
 from trivium.patterns.retrieve_only import retrieve_only
 from trivium.patterns.rewrite import rewrite
 from trivium.patterns.rm3 import rm3
+from trivium.patterns.routed import routed
 from trivium.patterns.self_query import self_query
 from trivium.patterns.self_rag import self_rag
 from trivium.patterns.step_back import step_back
@@ -61,6 +63,8 @@ PATTERNS: Mapping[str, Callable[..., Answer]] = {
     "adaptive": adaptive,
     "chain_of_verification": chain_of_verification,
     "flare": flare,
+    "hippo": hippo,
+    "routed": routed,
 }
 ALONE = ("closed_book", "instructed", "chain_of_thought", "genread", "recite")
 """Those that are shown no passage and need no knowledge base."""

@@ -75,5 +75,11 @@ ABOUT: Mapping[str, About] = {
     "flare": About(
         "Searches where the next sentence is unsure (FLARE)", "0 to 7", "Jiang et al. 2023, arXiv:2305.06983"
     ),
+    "hippo": About(
+        "Walks the graph of entities from those of the question", "0 or 1", "Gutierrez et al. 2024, arXiv:2405.14831"
+    ),
+    "routed": About(
+        "No retrieval, or the knowledge base that the question is about", "1 or 2", "Wang et al. 2023, arXiv:2310.05002"
+    ),
 }
 """By the name in `trivium.patterns.PATTERNS`."""

@@ -23,10 +23,13 @@ if TYPE_CHECKING:
 
 STARTS = 20
 """Hits of the search at which the walk may restart."""
-PASSAGES = 0.5
-"""How often the walk restarts at those hits for each time that it restarts at an entity of the question."""
-GRAPH = 0.5
-"""The weight of the walk beside the search, which has the rest."""
+PASSAGES = 0.1
+"""How often the walk restarts at those hits for each time that it restarts at an entity of the question.
+
+Recall@5 of the evidence, dense / hybrid search / walk: 2Wiki (111 questions, 879 passages) 0.70 / 0.72 / 0.87,
+HotpotQA (100 questions, 994 passages, none of them looked at while this was made) 0.77 / 0.83 / 0.90. Adding the scores of the search to those of the walk makes it worse at any weight; so the search only has a say in
+where the walk begins, and after it, in the order of what the walk has not reached.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +48,8 @@ def walk(
     k: int = 10,
     where: str | Where | None = None,
     principals: Sequence[str] | None = None,
-    graph: float = GRAPH,
 ) -> Walk:
-    """Return the k best chunks by the walk and the search together, best first.
+    """Return the k chunks that the walk reaches most, then those of the search that it does not reach, best first.
 
     Args:
         index: the knowledge base. Where it has no graph, or the question names nothing in it, the search decides.
@@ -55,7 +57,6 @@ def walk(
         k: how many.
         where: a filter expression or a condition on metadata: of the graph too only what satisfies it is walked.
         principals: who asks; None sees what everyone may read, in the graph as in the search.
-        graph: the weight of the walk, 0 to 1.
 
     Raises:
         UsageError: the question is empty.
@@ -68,30 +69,28 @@ def walk(
     names = tuple(seen.names[node] for node in starts)
     if not starts:
         return Walk(tuple(hits[:k]), names, seen.size)
-    scores = _mixed(seen, hits, starts, graph)
-    best = sorted(scores, key=lambda id: -scores[id])[:k]
+    reached = _reached(seen, hits[:STARTS], starts)
     known = {hit.chunk.id: hit for hit in hits}
+    best = sorted(reached, key=lambda id: -reached[id])[:k]
     more = index.chunks([id for id in best if id not in known], where=where, principals=principals)
     known |= {id: Hit(chunk, 0.0, (), {}) for id, chunk in more.items()}
-    return Walk(tuple(_walked(known[id], scores[id]) for id in best if id in known), names, seen.size)
+    walked = [_walked(known[id], reached[id]) for id in best if id in known]
+    rest = [replace(hit, score=0.0) for hit in hits if hit.chunk.id not in reached]
+    return Walk(tuple([*walked, *rest][:k]), names, seen.size)
 
 
-def _mixed(seen: View, hits: Sequence[Hit], starts: Mapping[int, float], graph: float) -> dict[str, float]:
-    """Return the score of each chunk that the search or the walk has found, 0 to 1."""
+def _reached(seen: View, hits: Sequence[Hit], starts: Mapping[int, float]) -> dict[str, float]:
+    """Return the score of each chunk that the walk reaches: its probability as a share of the greatest."""
     total = sum(starts.values())
-    best = max((hit.score for hit in hits), default=0.0) or 1.0
-    found = {hit.chunk.id: max(0.0, hit.score) / best for hit in hits}
-    first = {seen.place[hit.chunk.id]: found[hit.chunk.id] for hit in hits[:STARTS] if hit.chunk.id in seen.place}
-    share = PASSAGES / (sum(first.values()) or 1.0)
-    _, reached = pagerank(
-        seen, {node: value / total for node, value in starts.items()}, {at: v * share for at, v in first.items()}
+    known = [hit for hit in hits if hit.chunk.id in seen.place]
+    share = PASSAGES / (sum(max(0.0, hit.score) for hit in known) or 1.0)
+    _, chunks = pagerank(
+        seen,
+        {node: value / total for node, value in starts.items()},
+        {seen.place[hit.chunk.id]: share * max(0.0, hit.score) for hit in known},
     )
-    most = float(reached.max(initial=0.0)) or 1.0
-    scores = {id: (1 - graph) * value for id, value in found.items()}
-    for at in np.flatnonzero(reached):
-        id = seen.chunks[at]
-        scores[id] = scores.get(id, 0.0) + graph * float(reached[at]) / most
-    return scores
+    most = float(chunks.max(initial=0.0)) or 1.0
+    return {seen.chunks[at]: float(chunks[at]) / most for at in np.flatnonzero(chunks)}
 
 
 def _walked(hit: Hit, score: float) -> Hit:

@@ -13,13 +13,13 @@ from collections.abc import Mapping
 import numpy as np
 
 from trivium.index.graph.phrases import entities
-from trivium.index.graph.values import entity_key
+from trivium.index.graph.values import KINDS, NAMED, entity_key
 from trivium.index.graph.view import Floats, View
 from trivium.text.tokens import analyse, stop_words
 
-DAMPING = 0.5
-"""The probability of another step, as in HippoRAG: half of all walks end one step from where they began."""
-_STEPS = 16
+DAMPING = 0.6
+"""The probability of another step. HippoRAG has 0.5; on the development half of 2Wiki 0.6 is a point better."""
+_STEPS = 20
 """Of `DAMPING` ** 16 nothing is left to see."""
 _LONGEST = 8  # words, or Chinese characters, of a name
 _HAN = re.compile("[\u3005\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]+")
@@ -27,14 +27,16 @@ _WORD = re.compile(r"[^\W_]+(?:[.'’&-][^\W_]+)*")
 
 
 def seeds(view: View, question: str) -> dict[int, float]:
-    """Return the entities of the graph that a question names, each with its specificity, 1 / (chunks that name it).
+    """Return the named entities of the graph in a question, each with its specificity, 1 / (chunks that name it).
 
-    Whatever stands in the question counts that is a name in the graph, in any case; the longest names win.
+    Whatever stands in the question counts that is a name in the graph, in any case; the longest names win. Numbers and
+    plain phrases count for nothing: with them, rare words such as "earlier" draw the walk away, and recall@5 on 2Wiki
+    is 13 points lower.
     """
     found: dict[int, float] = {}
     for name in [*(name for name, _ in entities(question)), *_spans(view, question)]:
         node = view.find(name)
-        if node is not None:
+        if node is not None and KINDS[view.kind[node]] in NAMED:
             found[node] = 1.0 / float(view.degree[node])
     return found
 

@@ -20,6 +20,9 @@ KINDS: tuple[Kind, ...] = ("subject", "name", "title", "number", "phrase")
 unit, a phrase of plain words.
 """
 
+NAMED: tuple[Kind, ...] = ("subject", "name", "title")
+"""The kinds that name one thing."""
+
 
 @dataclass(frozen=True, slots=True)
 class Mention:
