@@ -11,14 +11,17 @@ from typing import Any
 import pytest
 from tests.patterns.scripted import scripted, step, steps
 
+import trivium
 from trivium.api import KnowledgeBase
+from trivium.errors import UnknownName
 from trivium.generate.choose import choose_one, choose_some
 from trivium.generate.think import concludes, first_sentence
 from trivium.generate.write_on import sentences_of, sure_of, unheard
-from trivium.models.fake import FakeChat
+from trivium.models.fake import FakeChat, FakeEmbedder
 from trivium.patterns import PATTERNS
+from trivium.patterns.routed import Destination, routed
 from trivium.retrieve.difficulty import difficulty
-from trivium.types import Answer, Completion, Message, TokenLogprob, Usage
+from trivium.types import Answer, Completion, Document, Message, TokenLogprob, Usage
 
 QUESTION = "How long is the warranty of the X-200 printer?"
 
@@ -318,3 +321,48 @@ def test_what_a_small_model_writes_without_support_is_not_the_answer(kb: Knowled
     answer = PATTERNS["flare"](QUESTION, chat=chat, index=kb, on_text=pieces.append)
     assert step(answer, "give up")["said"] == "The zebra sleeps."
     assert answer.text == "".join(pieces) == "24 months [1]"
+
+
+@pytest.fixture(scope="module")
+def recipes(tmp_path_factory: pytest.TempPathFactory) -> KnowledgeBase:
+    base = trivium.open(tmp_path_factory.mktemp("recipes") / "kb", embedder=FakeEmbedder(256))
+    base.add([Document("soup.md", "The soup of lentils cooks for forty minutes with cumin and lemon.")])
+    base.add([Document("hidden.md", "The warranty of the X-200 printer is the secret soup.")], ["user:ada"])
+    return base
+
+
+def test_a_question_goes_to_the_knowledge_base_it_is_about(kb: KnowledgeBase, recipes: KnowledgeBase) -> None:
+    others = {"recipes": Destination(recipes, "how dishes are cooked")}
+
+    def told(question: str, chat: FakeChat, **kwargs: Any) -> tuple[Any, Answer]:
+        answer = routed(question, chat=chat, index=kb, others=others, about="printers", **kwargs)
+        return next((one.detail for one in answer.trace if one.name == "routed"), None), answer
+
+    soup = "How long does the soup of lentils cook?"
+    where, answer = told(soup, FakeChat("It cooks for forty minutes."))
+    assert where == {"to": "recipes", "by": "embedding"}
+    assert [hit.chunk.source for hit in answer.hits] == ["soup.md"]
+    where, _ = told("What do the recipes say of the printer?", FakeChat("x"))
+    assert where == {"to": "recipes", "by": "rules"}
+    chat = scripted({"route": {"choice": "recipes"}}, "It cooks for forty minutes.")
+    where, answer = told(soup, chat, by=("model",))
+    assert where == {"to": "recipes", "by": "model"}
+    assert "recipes: how dishes are cooked" in chat.calls[0].messages[-1].content
+    where, _ = told(soup, FakeChat("{}", name="Tiny-100M"), by=("model",))
+    assert where == {"to": "documents", "by": "default"}
+    where, answer = told("Hello!", FakeChat("Hello."))
+    assert (where, answer.text, answer.hits) == (None, "Hello.", ())
+    with pytest.raises(UnknownName, match="routing"):
+        told(soup, FakeChat("x"), by=("luck",))
+
+
+def test_what_an_asker_may_not_read_draws_no_question(kb: KnowledgeBase, recipes: KnowledgeBase) -> None:
+    def nearest(principals: list[str] | None) -> Any:
+        answer = routed(
+            "Is the warranty of the X-200 printer the secret soup?",
+            chat=FakeChat("x"), index=kb, others={"dishes": Destination(recipes)}, principals=principals,
+        )  # fmt: skip
+        return next(one["nearest"] for one in steps(answer, "route") if "nearest" in one)
+
+    assert nearest(["user:ada"])["dishes"] > 0.9
+    assert nearest(None)["dishes"] < 0.5

@@ -23,6 +23,7 @@ from trivium.patterns.ircot import ircot
 from trivium.patterns.iter_retgen import iter_retgen
 from trivium.patterns.listwise import listwise
 from trivium.patterns.long_context import long_context
+from trivium.patterns.marginal import rag_sequence, rag_token
 from trivium.patterns.multi_query import multi_query
 from trivium.patterns.naive import naive
 from trivium.patterns.recite import recite
@@ -32,6 +33,7 @@ from trivium.patterns.rm3 import rm3
 from trivium.patterns.routed import routed
 from trivium.patterns.self_query import self_query
 from trivium.patterns.self_rag import self_rag
+from trivium.patterns.speculative import speculative
 from trivium.patterns.step_back import step_back
 from trivium.types import Answer
 
@@ -65,6 +67,9 @@ PATTERNS: Mapping[str, Callable[..., Answer]] = {
     "flare": flare,
     "hippo": hippo,
     "routed": routed,
+    "rag_sequence": rag_sequence,
+    "rag_token": rag_token,
+    "speculative": speculative,
 }
 ALONE = ("closed_book", "instructed", "chain_of_thought", "genread", "recite")
 """Those that are shown no passage and need no knowledge base."""

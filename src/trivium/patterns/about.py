@@ -81,5 +81,16 @@ ABOUT: Mapping[str, About] = {
     "routed": About(
         "No retrieval, or the knowledge base that the question is about", "1 or 2", "Wang et al. 2023, arXiv:2310.05002"
     ),
+    "rag_sequence": About(
+        "Each passage read by itself, whole answers weighed over all",
+        "1 a passage",
+        "Lewis et al. 2020, arXiv:2005.11401",
+    ),
+    "rag_token": About(
+        "Each passage read by itself, each token weighed over all", "1 a passage", "Lewis et al. 2020, arXiv:2005.11401"
+    ),
+    "speculative": About(
+        "Passages as drafts of the answer: the same words sooner", "1", "He et al. 2023, arXiv:2311.08252"
+    ),
 }
 """By the name in `trivium.patterns.PATTERNS`."""
