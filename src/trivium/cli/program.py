@@ -18,6 +18,7 @@ from trivium.cli import (
     data,
     documents,
     evaluate,
+    graph,
     improve,
     judge,
     models,
@@ -54,6 +55,7 @@ judge.register(app)
 tokens.register(app)
 data.register(app)
 tune.register(app)
+graph.register(app)
 compare.register(app)
 improve.register(app)
 app.command("demo", epilog="Example: trivium demo --docs handbook/ --question 'Who approves travel?'")(demo)
@@ -110,7 +112,7 @@ def run(given: list[str]) -> int:
 def _run(arguments: list[str], screen: Screen) -> int:
     try:
         status = app(args=arguments, prog_name="trivium", standalone_mode=False, obj=screen)
-        if status == _INTERRUPTED:  # Typer turns Ctrl-C into this status
+        if status == _INTERRUPTED and not screen.emitted:  # Typer turns Ctrl-C into this status
             _report(screen, "Interrupted.", "What was finished is kept.", KeyboardInterrupt())
         return status if isinstance(status, int) else 0
     except TriviumError as error:

@@ -28,6 +28,7 @@ class Screen:
         self.as_json = as_json
         self.debug = False
         self.kb = ""
+        self.emitted = False
         self._json_out: int | None = None
 
     @cached_property
@@ -55,6 +56,7 @@ class Screen:
 
     def emit(self, result: Mapping[str, object]) -> None:
         """Write the one JSON object."""
+        self.emitted = True
         # An unpaired surrogate (an argument that was no UTF-8) becomes the escape that JSON has for it.
         data = (json.dumps(result, ensure_ascii=False) + "\n").encode("utf-8", "backslashreplace")
         if self._json_out is None:
