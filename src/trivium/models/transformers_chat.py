@@ -175,6 +175,33 @@ class TransformersChat:
             scored = list(self._scored(before, given, logprobs))
         return tuple(self._named(token) for token in scored)
 
+    def prompt_ids(self, messages: Sequence[Message], max_tokens: int) -> list[int]:
+        """Return the tokens of a conversation, up to where the model begins to speak.
+
+        Raises:
+            ContextOverflow: they and `max_tokens` do not fit the context.
+        """
+        return self._prompt(messages, max_tokens, None)
+
+    def text_ids(self, text: str) -> list[int]:
+        """Return the tokens of a text, without special ones."""
+        return self._encode(text)
+
+    def text_of(self, ids: Sequence[int]) -> str:
+        """Return the text of tokens, without special ones."""
+        return str(self._tokenizer.decode(list(ids), skip_special_tokens=True))
+
+    @property
+    def ends(self) -> frozenset[int]:
+        """The tokens with which the model ends its turn."""
+        return self._ends
+
+    @contextmanager
+    def lent(self) -> Iterator[Any]:
+        """Lend the model itself, without adapters and without gradients; other requests wait meanwhile."""
+        with self._lock, self._torch.inference_mode(), self._adapted(None):
+            yield self._model
+
     def _load(self, dtype: str) -> tuple[Any, Any]:
         options: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
         try:
