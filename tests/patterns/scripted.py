@@ -16,13 +16,16 @@ def step(answer: Answer, name: str) -> Any:
 
 
 def scripted(replies: Mapping[str, Any], otherwise: str = "The warranty lasts 24 months.", **kwargs: Any) -> FakeChat:
-    """A model that replies to each prompt, by its name, as told (lists in turn), and `otherwise` to the rest."""
+    """A model that replies as told to each prompt, by its name, and `otherwise` to the rest.
+
+    The replies of a list are given in turn, the last one from then on.
+    """
     left = {name: list(said) if isinstance(said, list) else said for name, said in replies.items()}
 
     def reply(messages: Sequence[Message]) -> str:
         for name, said in left.items():
             if messages[0].content[:60] == prompts.load(name).messages[0].content[:60]:
-                now = said.pop(0) if isinstance(said, list) else said
+                now = (said.pop(0) if len(said) > 1 else said[0]) if isinstance(said, list) else said
                 return now if isinstance(now, str) else json.dumps(now, ensure_ascii=False)
         return otherwise
 

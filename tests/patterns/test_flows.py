@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -366,3 +366,39 @@ def test_what_an_asker_may_not_read_draws_no_question(kb: KnowledgeBase, recipes
 
     assert nearest(["user:ada"])["dishes"] > 0.9
     assert nearest(None)["dishes"] < 0.5
+
+
+SECRET = "What is the secret price of the X-200 printer for Ada?"
+STAGES = {
+    **{name: {"queries": [f"{SECRET[:-1]} now?", "secret price"]} for name in ("multi_query", "decompose", "verify")},
+    **{name: {"queries": ["secret price of the X-200 printer"]} for name in ("rewrite", "step_back")},
+    "hyde": "The secret price of the X-200 printer for Ada is low.",
+    "next_question": [{"done": False, "question": "Which secret price?"}, {"done": True, "question": ""}],
+    "think": ["The secret price is for Ada.", "It is a secret price."],
+    "grade": {"choice": "ambiguous"},
+    "difficulty": {"choice": "several"},
+    "self_query": {"choice": ['kind = "other"']},
+    **GRANTED,
+}
+DRIVEN = (
+    "rewrite", "hyde", "multi_query", "step_back", "decompose", "decompose_in_turn", "rm3", "self_query", "iter_retgen",
+    "ircot", "crag", "self_rag", "adaptive", "chain_of_verification", "flare", "routed",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("pattern", DRIVEN)
+@pytest.mark.parametrize("principals", [None, ["user:bob"], ["user:ada"]])
+def test_no_stage_sees_what_the_asker_may_not_read(
+    pattern: str, principals: list[str] | None, watched: Callable[[], Any]
+) -> None:
+    """Every stage is made to run, and asks for what only Ada may read."""
+    index, chat = watched(), scripted(STAGES, "The price of the X-200 printer is 99 dollars.")
+    answer = PATTERNS[pattern](SECRET, chat=chat, index=index, principals=principals)
+    for name, _, kwargs in index.calls:
+        if name not in ("vectors", "whole", "size"):
+            assert kwargs["principals"] == principals, name
+    prompts_shown = str([call.messages for call in chat.calls])
+    hits = {hit.chunk.source for hit in answer.hits}
+    allowed = principals == ["user:ada"]
+    assert ("7 dollars" in prompts_shown) == ("secret.md" in hits) == allowed
+    assert "7 dollars" not in json.dumps([[one.name, one.detail] for one in answer.trace])

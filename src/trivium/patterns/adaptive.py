@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from trivium import prompts
@@ -72,4 +71,4 @@ def adaptive(
         on_text=on_text,
         reranker=reranker,
     )
-    return replace(said, question=question, usage=run.usage + said.usage, trace=(*run.steps, *said.trace))
+    return run.hand_on(question, said)

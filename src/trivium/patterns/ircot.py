@@ -13,7 +13,7 @@ from trivium.patterns.steps import candidates, choose, read, resting_on, underst
 from trivium.retrieve.many import fuse_queries, scored_for
 from trivium.retrieve.search import search
 from trivium.text.content import content_terms
-from trivium.types import Answer, Message
+from trivium.types import Answer, Hit, Message
 
 if TYPE_CHECKING:
     from trivium.index import Index
@@ -51,8 +51,10 @@ def ircot(
         hits = search(index, asked, k=wanted, where=where, principals=principals)
         detail |= {"wanted": wanted, "kept": k, **found(hits)}
     lists, reasoning = [hits], list[str]()
+    shown: list[Hit] = []
     while hits and len(reasoning) < thoughts:
         with run.step("think") as detail:
+            shown += hits[:k]
             said = think(asked, hits[:k], reasoning, chat)
             run.usage += said.usage
             thought = first_sentence(said.text)
@@ -76,5 +78,4 @@ def ircot(
         history=history,
         on_text=on_text,
     )
-    # Whatever was thought of came from the passages that were read meanwhile.
-    return resting_on(answer, (hit for each in lists[:-1] for hit in each[:k])) if reasoning else answer
+    return resting_on(answer, shown if reasoning else ())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -108,7 +108,7 @@ def routed(
         reranker=reranker,
     )
     run.steps.append(Step("routed", {"to": name, "by": how}))
-    return replace(said, question=question, usage=run.usage + said.usage, trace=(*run.steps, *said.trace))
+    return run.hand_on(question, said)
 
 
 def _by_rules(question: str, others: Mapping[str, Destination]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from trivium.generate.answer import Draft
@@ -51,6 +51,13 @@ class Run:
             seconds=Timing(middle - self.began, end - middle, end - self.began),
             trace=(*self.steps, *draft.steps),
         )
+
+    def hand_on(self, question: str, said: Answer) -> Answer:
+        """Return the answer of another pattern, to which this run led, as its own: with its steps, tokens and time."""
+        before = max(time.perf_counter() - self.began - said.seconds.total, 0.0)
+        seconds = Timing(said.seconds.retrieve + before, said.seconds.generate, said.seconds.total + before)
+        trace = (*self.steps, *said.trace)
+        return replace(said, question=question, usage=self.usage + said.usage, seconds=seconds, trace=trace)
 
 
 class Reader:
