@@ -16,6 +16,7 @@ from trivium.index.archive import export_archive
 from trivium.index.archive import import_archive as _import_archive
 from trivium.index.index import folder
 from trivium.index.ingest import Options, add, check_options
+from trivium.index.similar import behind, keep, recall
 from trivium.index.tally import AddReport, Progress
 from trivium.index.upkeep import RemoveReport, VerifyReport, missing, remove, verify
 from trivium.models.base import Chat, Embedder, Reranker
@@ -231,6 +232,7 @@ def ask(
     history: Sequence[Message] = (),
     on_text: Callable[[str], None] | None = None,
     cache: bool = True,
+    similar: float | None = None,
 ) -> Answer:
     """Answer a question from a knowledge base, with citations, or refuse where its documents do not say.
 
@@ -244,6 +246,8 @@ def ask(
         history: the turns before this question.
         on_text: receives the answer's text in pieces while it is generated.
         cache: whether an answer given before to the same asker, of the same unchanged documents, may be given again.
+        similar: the least cosine, such as 0.9, at which the answer to another question is given too, to whoever may
+            read every document behind it (`trivium.index.similar`); None is never. Not with a history.
 
     Raises:
         UsageError: the question is empty, or the pattern unknown.
@@ -260,9 +264,11 @@ def ask(
     version = kb.store.version
     if cache and (stored := kb.answers.get(key, version)) is not None:
         answer = load_answer(stored)
-        if on_text is not None:
-            on_text(answer.text)
-        return answer
+        return _again(answer, on_text)
+    context = (__version__, pattern, k, filter, models)
+    alike = similar is not None and cache and not history
+    if alike and (known := recall(kb, question, context, version, principals=principals, least=similar or 0.0)):
+        return _again(known, on_text)
     settings: dict[str, int] = {} if k is None else {"k": k}
     answer = PATTERNS[pattern](
         question,
@@ -276,7 +282,17 @@ def ask(
         **settings,
     )
     if cache and kb.store.version == version:
-        kb.answers.put(key, version, (hit.chunk.document_id for hit in answer.hits), dump_answer(answer))
+        if alike:
+            keep(kb, key, context, version, answer)
+        else:
+            kb.answers.put(key, version, behind(answer), dump_answer(answer))
+    return answer
+
+
+def _again(answer: Answer, on_text: Callable[[str], None] | None) -> Answer:
+    """Return an answer given before, to a listener too."""
+    if on_text is not None:
+        on_text(answer.text)
     return answer
 
 

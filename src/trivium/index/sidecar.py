@@ -51,7 +51,8 @@ class Database:
         connection.execute("PRAGMA synchronous=NORMAL")
         connection.execute("PRAGMA secure_delete=ON")
         with connection:
-            connection.execute(self._SCHEMA)
+            for statement in self._SCHEMA.split(";"):
+                connection.execute(statement)
         return connection
 
     def close(self) -> None:
@@ -124,7 +125,8 @@ class StoredAnswers(Database):
     """
 
     _SCHEMA = """CREATE TABLE IF NOT EXISTS answers
-        (key BLOB PRIMARY KEY, version INTEGER NOT NULL, documents TEXT NOT NULL, answer TEXT NOT NULL)"""
+        (key BLOB PRIMARY KEY, version INTEGER NOT NULL, documents TEXT NOT NULL, answer TEXT NOT NULL);
+        CREATE TABLE IF NOT EXISTS questions (key BLOB PRIMARY KEY, context BLOB NOT NULL, vector BLOB NOT NULL)"""
 
     def get(self, key: Sequence[object], version: int) -> str | None:
         """Return the answer stored under this key at this version, or None."""
@@ -142,6 +144,32 @@ class StoredAnswers(Database):
         with self._lock, _optional(), (connection := self._open()):
             connection.execute("INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?)", row)
 
+    def put_question(self, key: Sequence[object], context: Sequence[object], vector: Vectors) -> None:
+        """Let the answer under a key be found by its question's vector (d,), among those of the same context."""
+        with self._lock, _optional(), (connection := self._open()):
+            row = (_digest(key), _digest(context), vector.astype(np.float32).tobytes())
+            connection.execute("INSERT OR REPLACE INTO questions VALUES (?, ?, ?)", row)
+
+    def nearest(
+        self, context: Sequence[object], version: int, vector: Vectors, least: float
+    ) -> list[tuple[float, tuple[str, ...], str]]:
+        """Return answers of this context and version whose question's cosine to `vector` (d,) is at least `least`.
+
+        Returns:
+            The cosine, the ids of the documents behind the answer, and the answer; the nearest first.
+        """
+        if not self._path.exists():
+            return []
+        query = """SELECT vector, documents, answer FROM questions JOIN answers USING (key)
+            WHERE context = ? AND version = ?"""
+        found: list[tuple[float, tuple[str, ...], str]] = []
+        with self._lock, _optional():
+            for own, documents, answer in self._open().execute(query, (_digest(context), version)):
+                cosine = float(np.frombuffer(own, np.float32) @ vector)
+                if cosine >= least:
+                    found.append((cosine, tuple(json.loads(documents)), answer))
+        return sorted(found, key=lambda row: -row[0])
+
     def count(self, document_id: str) -> int:
         """Return how many stored answers were made from this document."""
         if not self._path.exists():
@@ -156,6 +184,7 @@ class StoredAnswers(Database):
             with self._lock:
                 with (connection := self._open()):
                     connection.execute("DELETE FROM answers")
+                    connection.execute("DELETE FROM questions")
                 self._shrink(connection)
 
 
