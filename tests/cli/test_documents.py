@@ -41,7 +41,7 @@ def test_list(run, kb) -> None:
 
 def test_remove_prints_the_receipt(run, kb) -> None:
     done = run("remove", "a.md", "b.md", "--json")
-    receipt = {"chunks": 4, "vectors": 4, "lexical": 4, "cached_answers": 1}
+    receipt = {"chunks": 4, "vectors": 4, "lexical": 4, "cached_answers": 1, "graph": 0}
     assert done.json == {"removed": [{"source": "a.md", **receipt}, {"source": "b.md", **receipt}], "left": 0}
     assert "Removed a.md: 4 chunks" in run("remove", "a.md").out
 
