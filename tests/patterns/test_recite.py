@@ -83,12 +83,12 @@ def replies(*queries: str) -> Any:
 
 
 def test_each_hop_is_asked_with_what_the_one_before_found(kb: KnowledgeBase) -> None:
-    chat = FakeChat(replies("What is the price of the X-200 printer?", "Which button of the X-200 cleans the print head?"))
+    chat = FakeChat(replies("What is the price of the X-200 printer?", "Which X-200 button cleans the print head?"))
     answer = dsp(QUESTION, chat=chat, index=kb, k=5)
     assert details(answer, "search")[0]["queries"] == [
         QUESTION,
         "What is the price of the X-200 printer?",
-        "Which button of the X-200 cleans the print head?",
+        "Which X-200 button cleans the print head?",
     ]
     assert "99 dollars" in chat.calls[1].messages[-1].content
     assert answer.text == "The warranty lasts 24 months [1]."

@@ -11,6 +11,7 @@ from trivium.generate.manner import manner_for
 from trivium.generate.speak import OnText
 from trivium.models.base import Chat, Reranker
 from trivium.patterns.run import Reader, Run, found
+from trivium.patterns.steps import candidates, choose
 from trivium.retrieve.compress import compress
 from trivium.retrieve.compress.values import Compressed, Tools
 from trivium.retrieve.search import can_read, clean_question, search
@@ -39,7 +40,7 @@ def compressed(
 
     The answer is checked against the whole passages, and its citations quote the documents. The step "compress" tells
     what share was kept of each passage, and what was done in place of a method that the model could not do; the step
-    "prompt" names the sentences that the model was shown at least half of. `reranker` is not used.
+    "prompt" names the sentences that the model was shown at least half of.
 
     Args:
         method: of `trivium.retrieve.compress.METHODS`.
@@ -53,8 +54,10 @@ def compressed(
     run = Run()
     asked = clean_question(question)
     with run.step("search") as detail:
-        hits = search(index, asked, k=k, where=where, principals=principals)
-        detail |= {"wanted": k, "kept": k, **found(hits)}
+        wanted = candidates(k, reranker)
+        hits = search(index, asked, k=wanted, where=where, principals=principals)
+        detail |= {"wanted": wanted, "kept": k, **found(hits)}
+    hits = choose(run, asked, hits, k, reranker)
     embedder = index.embedder if can_read(index, asked) else None
     with run.step("compress") as detail:
         done = compress(asked, hits, Tools(chat, embedder), method=method, ratio=ratio)

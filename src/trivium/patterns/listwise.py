@@ -10,6 +10,7 @@ from trivium.generate.manner import manner_for
 from trivium.generate.speak import OnText
 from trivium.models.base import Chat, Reranker
 from trivium.patterns.run import Reader, Run, found
+from trivium.patterns.steps import choose
 from trivium.retrieve.listwise import listwise as ordered
 from trivium.retrieve.search import can_read, clean_question, search
 from trivium.types import Answer, Message
@@ -36,8 +37,8 @@ def listwise(
 ) -> Answer:
     """Answer from the k passages that the chat model puts first (RankGPT, Sun et al. 2023, arXiv:2304.09542).
 
-    The step "rerank" tells how many windows the model was shown and in how many it named no order; those keep the
-    search's. `reranker` is not used.
+    The step "listwise" tells how many windows the model was shown and in how many it named no order; those keep the
+    order that search and reranker gave.
 
     Raises:
         UsageError: the question is empty, or the model cannot be held to a JSON schema.
@@ -46,9 +47,11 @@ def listwise(
     run = Run()
     asked = clean_question(question)
     with run.step("search") as detail:
-        hits = search(index, asked, k=k * _CANDIDATES, where=where, principals=principals)
-        detail |= {"wanted": k * _CANDIDATES, "kept": k, **found(hits)}
-    with run.step("rerank") as detail:
+        wanted = k * _CANDIDATES
+        hits = search(index, asked, k=wanted, where=where, principals=principals)
+        detail |= {"wanted": wanted, "kept": k, **found(hits)}
+    hits = choose(run, asked, hits, wanted, reranker)
+    with run.step("listwise") as detail:
         ranked = ordered(asked, hits, chat)
         run.usage += ranked.usage
         detail |= {"model": chat.name, "windows": ranked.windows, "left_as_they_were": ranked.kept}

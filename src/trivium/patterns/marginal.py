@@ -19,6 +19,7 @@ from trivium.models.base import Chat, Embedder, Reranker
 from trivium.models.decode import Lends
 from trivium.models.decode.marginal import marginal as decoded
 from trivium.patterns.run import Reader, Run, found
+from trivium.patterns.steps import candidates, choose
 from trivium.retrieve.search import can_read, clean_question, search
 from trivium.text.markers import without_markers
 from trivium.types import Answer, Hit, Message, Step
@@ -49,7 +50,7 @@ def marginal(
     The model reads the question once with each passage. By "token" the sum is taken at each token, by "sequence" over
     whole answers (`trivium.models.decode.marginal`). A passage weighs exp(its search score / T). The answer is cited
     from all passages, as ever. With a model that does not lend its weights (all but `transformers:MODEL`) the
-    passages are read together, as `naive` reads them; the trace says so. `reranker` is not used.
+    passages are read together, as `naive` reads them; the trace says so.
 
     Raises:
         UsageError: the question is empty, or there is no such mode.
@@ -58,8 +59,10 @@ def marginal(
     run = Run()
     asked = clean_question(question)
     with run.step("search") as detail:
-        hits = search(index, asked, k=k, where=where, principals=principals)
-        detail |= {"wanted": k, "kept": k, **found(hits)}
+        wanted = candidates(k, reranker)
+        hits = search(index, asked, k=wanted, where=where, principals=principals)
+        detail |= {"wanted": wanted, "kept": k, **found(hits)}
+    hits = choose(run, asked, hits, k, reranker)
     reader = Reader(index, principals)
     embedder = index.embedder if can_read(index, asked) else None
     run.generate()

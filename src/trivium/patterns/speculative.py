@@ -13,6 +13,7 @@ from trivium.models.base import Chat, Reranker
 from trivium.models.decode import Lends
 from trivium.models.decode.drafts import Drafting
 from trivium.patterns.run import Reader, Run, found
+from trivium.patterns.steps import candidates, choose
 from trivium.retrieve.search import can_read, clean_question, search
 from trivium.types import Answer, Message, Step
 
@@ -37,7 +38,7 @@ def speculative(
 
     What the model says is what it says without drafts (`trivium.models.decode.drafts`); the step "drafts" counts the
     runs it took and the tokens that were guessed and accepted. With a model that does not lend its weights (all but
-    `transformers:MODEL`) nothing is drafted, and the step says so. `reranker` is not used.
+    `transformers:MODEL`) nothing is drafted, and the step says so.
 
     Raises:
         UsageError: the question is empty.
@@ -46,8 +47,10 @@ def speculative(
     run = Run()
     asked = clean_question(question)
     with run.step("search") as detail:
-        hits = search(index, asked, k=k, where=where, principals=principals)
-        detail |= {"wanted": k, "kept": k, **found(hits)}
+        wanted = candidates(k, reranker)
+        hits = search(index, asked, k=wanted, where=where, principals=principals)
+        detail |= {"wanted": wanted, "kept": k, **found(hits)}
+    hits = choose(run, asked, hits, k, reranker)
     run.generate()
     if not hits:
         return run.finish(question, refuse(asked, "nothing was found", on_text))
