@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.patterns.conftest import MANUAL
 from tests.patterns.scripted import scripted, step, steps
 
 import trivium
@@ -19,6 +22,7 @@ from trivium.generate.think import concludes, first_sentence
 from trivium.generate.write_on import sentences_of, sure_of, unheard
 from trivium.models.fake import FakeChat, FakeEmbedder
 from trivium.patterns import PATTERNS
+from trivium.patterns.about import ABOUT
 from trivium.patterns.routed import Destination, routed
 from trivium.retrieve.difficulty import difficulty
 from trivium.types import Answer, Completion, Document, Message, TokenLogprob, Usage
@@ -397,8 +401,27 @@ def test_no_stage_sees_what_the_asker_may_not_read(
     for name, _, kwargs in index.calls:
         if name not in ("vectors", "whole", "size"):
             assert kwargs["principals"] == principals, name
+    told = [int(number) for number in re.findall(r"\d+", ABOUT[pattern].calls)]
+    assert min(told) <= len(chat.calls) <= max(told)
     prompts_shown = str([call.messages for call in chat.calls])
     hits = {hit.chunk.source for hit in answer.hits}
     allowed = principals == ["user:ada"]
     assert ("7 dollars" in prompts_shown) == ("secret.md" in hits) == allowed
     assert "7 dollars" not in json.dumps([[one.name, one.detail] for one in answer.trace])
+
+
+@pytest.mark.real
+def test_every_flow_answers_with_the_embedded_model(tmp_path: Path) -> None:
+    """A model of 135 million parameters follows hardly a prompt: each pattern still ends and cites the text."""
+    base = trivium.open(tmp_path / "kb")
+    base.add([Document("manual.pdf", MANUAL), Document("cards.md", "The memory card of the X-200 holds 64 gigabytes.")])
+    base.load_models()
+    question = "How many months does the warranty of the X-200 printer last?"
+    held = 0
+    for pattern in DRIVEN:
+        answer = PATTERNS[pattern](question, chat=base.chat, index=base.snapshot())
+        assert answer.text, pattern
+        for citation in answer.citations:
+            assert base.document_text(citation.document_id, citation.start, citation.end) == citation.quote
+        held += "24 months" in " ".join([answer.text, *(citation.quote for citation in answer.citations)])
+    assert held >= len(DRIVEN) - 2

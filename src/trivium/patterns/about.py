@@ -30,15 +30,15 @@ ABOUT: Mapping[str, About] = {
     "naive": About("The nearest passages by vector, as they are", "1", "Lewis et al. 2020, arXiv:2005.11401"),
     "advanced": About("The default: search both ways, rerank, judge, answer, prove", "0 or 1"),
     "listwise": About("Passages ordered by the chat model, in windows", "2 to 5", "Sun et al. 2023, arXiv:2304.09542"),
-    "rewrite": About("Searches for a rewriting of the question", "2", "Ma et al. 2023, arXiv:2305.14283"),
-    "hyde": About("Searches with a made-up passage", "2", "Gao et al. 2022, arXiv:2212.10496"),
-    "multi_query": About("RAG-Fusion: several wordings, joined by rank", "2", "Rackauckas 2024, arXiv:2402.03367"),
-    "step_back": About("Searches for a more general question as well", "2", "Zheng et al. 2023, arXiv:2310.06117"),
+    "rewrite": About("Searches for a rewriting of the question", "1 or 2", "Ma et al. 2023, arXiv:2305.14283"),
+    "hyde": About("Searches with a made-up passage", "1 or 2", "Gao et al. 2022, arXiv:2212.10496"),
+    "multi_query": About("RAG-Fusion: several wordings, joined by rank", "1 or 2", "Rackauckas 2024, arXiv:2402.03367"),
+    "step_back": About("Searches for a more general question as well", "1 or 2", "Zheng et al. 2023, arXiv:2310.06117"),
     "decompose": About(
-        "Sub-questions at once, each answered by itself", "2 to 6", "Perez et al. 2020, arXiv:2002.09758"
+        "Sub-questions at once, each answered by itself", "1 to 6", "Perez et al. 2020, arXiv:2002.09758"
     ),
     "decompose_in_turn": About(
-        "Sub-questions one after the other (self-ask)", "2 to 9", "Press et al. 2022, arXiv:2210.03350"
+        "Sub-questions one after the other (self-ask)", "1 to 9", "Press et al. 2022, arXiv:2210.03350"
     ),
     "compressed": About("Passages shortened before they are read", "1 or 2", "Xu et al. 2023, arXiv:2310.04408"),
     "rm3": About("Searches again with the words of what was found first (RM3)", "0 or 1"),
@@ -46,14 +46,14 @@ ABOUT: Mapping[str, About] = {
         "Filters on metadata, drawn from the question", "0 to 2", "Poliakov and Shvai 2024, arXiv:2406.13213"
     ),
     "iter_retgen": About(
-        "Searches again with the answer so far (ITER-RETGEN)", "2", "Shao et al. 2023, arXiv:2305.15294"
+        "Searches again with the answer so far (ITER-RETGEN)", "0 to 2", "Shao et al. 2023, arXiv:2305.15294"
     ),
     "ircot": About(
-        "Searches with each sentence of the reasoning (IRCoT)", "2 to 4", "Trivedi et al. 2022, arXiv:2212.10509"
+        "Searches with each sentence of the reasoning (IRCoT)", "0 to 4", "Trivedi et al. 2022, arXiv:2212.10509"
     ),
     "crag": About(
         "Grades the passages, and searches more widely where they fail (CRAG)",
-        "2 to 7",
+        "0 to 7",
         "Yan et al. 2024, arXiv:2401.15884",
     ),
     "genread": About("A passage from the model's own memory, read by it", "2", "Yu et al. 2022, arXiv:2209.10063"),
@@ -63,14 +63,14 @@ ABOUT: Mapping[str, About] = {
     ),
     "self_rag": About(
         "Answers from each passage alone; its own reflection picks one (Self-RAG)",
-        "1 to 13",
+        "0 to 13",
         "Asai et al. 2023, arXiv:2310.11511",
     ),
     "adaptive": About(
-        "From memory, from one search or several, by difficulty", "1 to 5", "Jeong et al. 2024, arXiv:2403.14403"
+        "From memory, from one search or several, by difficulty", "0 to 5", "Jeong et al. 2024, arXiv:2403.14403"
     ),
     "chain_of_verification": About(
-        "Drafts, looks up what would prove it, answers again", "1 to 6", "Dhuliawala et al. 2023, arXiv:2309.11495"
+        "Drafts, looks up what would prove it, answers again", "0 to 6", "Dhuliawala et al. 2023, arXiv:2309.11495"
     ),
     "flare": About(
         "Searches where the next sentence is unsure (FLARE)", "0 to 7", "Jiang et al. 2023, arXiv:2305.06983"
@@ -79,7 +79,7 @@ ABOUT: Mapping[str, About] = {
         "Walks the graph of entities from those of the question", "0 or 1", "Gutierrez et al. 2024, arXiv:2405.14831"
     ),
     "routed": About(
-        "No retrieval, or the knowledge base that the question is about", "1 or 2", "Wang et al. 2023, arXiv:2310.05002"
+        "No retrieval, or the knowledge base that the question is about", "0 to 2", "Wang et al. 2023, arXiv:2310.05002"
     ),
     "rag_sequence": About(
         "Each passage read by itself, whole answers weighed over all",
