@@ -27,8 +27,9 @@ PASSAGES = 0.1
 """How often the walk restarts at those hits for each time that it restarts at an entity of the question.
 
 Recall@5 of the evidence, dense / hybrid search / walk: 2Wiki (111 questions, 879 passages) 0.70 / 0.72 / 0.87,
-HotpotQA (100 questions, 994 passages, none of them looked at while this was made) 0.77 / 0.83 / 0.90. Adding the scores of the search to those of the walk makes it worse at any weight; so the search only has a say in
-where the walk begins, and after it, in the order of what the walk has not reached.
+HotpotQA (100 questions, 994 passages, none of them looked at while this was made) 0.77 / 0.83 / 0.90. Adding the
+scores of the search to those of the walk makes it worse at any weight; so the search only has a say in where the walk
+begins, and after it, in the order of what the walk has not reached.
 """
 
 
@@ -66,7 +67,7 @@ def walk(
     hits = search(index, question, k=max(k, STARTS), where=where, principals=principals)
     seen = view(index, where=where, principals=principals)
     starts = seeds(seen, question)
-    names = tuple(seen.names[node] for node in starts)
+    names = tuple(seen.name(node) for node in starts)
     if not starts:
         return Walk(tuple(hits[:k]), names, seen.size)
     reached = _reached(seen, hits[:STARTS], starts)

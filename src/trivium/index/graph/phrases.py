@@ -93,6 +93,11 @@ def _empty(word: str) -> bool:
     return all(token in stop_words() for token in analyse(word))
 
 
+def _opens_only(word: str) -> bool:
+    """Whether a capitalised word is a function word that opens the sentence, and no acronym such as WHO."""
+    return _empty(word) and (len(word) == 1 or not word.isupper())
+
+
 def _latin(sentence: str) -> Iterator[Found]:
     """Yield runs of capitalised words, then, between them, phrases that follow an article or a preposition."""
     words = [(match.group(), match.start(), match.end()) for match in _WORD.finditer(sentence)]
@@ -159,7 +164,7 @@ def _past_particle(sentence: str, words: list[tuple[str, int, int]], at: int) ->
 
 def _name(sentence: str, words: list[tuple[str, int, int]], at: int, end: int, *, opens: bool) -> Iterator[Found]:
     """Yield the name that stands in words `at` to `end`, without the function words that it opens with."""
-    while at < end and _empty(words[at][0]) and (opens or words[at][0] in ("The", "A", "An", "I")):
+    while at < end and _opens_only(words[at][0]) and (opens or words[at][0] in ("The", "A", "An", "I")):
         at += 1
     if at == end:
         return

@@ -79,6 +79,50 @@ class Part:
     contributions: tuple[Contribution, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """The contributions of all documents, one after the other; chunks are numbered throughout.
+
+    Attributes:
+        documents: ids, and `versions` what each was drawn from.
+        chunks: ids; `document` the place of each one's document.
+        mention: shape (5, n): key, chunk, name, kind, sentence.
+        aliases: shape (n, 3): chunk, key of the short form, key of the name.
+        told: contributions with relations or descriptions.
+    """
+
+    documents: tuple[str, ...]
+    versions: tuple[str, ...]
+    chunks: tuple[str, ...]
+    document: Integers
+    mention: Integers
+    aliases: Integers
+    told: tuple[Contribution, ...]
+
+
+def _stacked(parts: Mapping[str, Part]) -> Stack:
+    several = list(parts.values())
+    sizes = np.array([len(part.chunks) for part in several], np.int64)
+    first = np.cumsum(sizes) - sizes
+    mentions = [np.concatenate([getattr(part, name) for part in several] or [_NONE]) for name in _COLUMNS]
+    mentions[1] = mentions[1] + np.repeat(first, [len(part.key) for part in several])
+    aliases = np.concatenate([part.aliases for part in several] or [_NONE.reshape(0, 3)])
+    aliases[:, 0] += np.repeat(first, [len(part.aliases) for part in several])
+    return Stack(
+        tuple(parts),
+        tuple(part.fingerprint.rpartition(":")[0] for part in several),
+        tuple(chunk for part in several for chunk in part.chunks),
+        np.repeat(np.arange(len(several)), sizes),
+        np.stack(mentions),
+        aliases,
+        tuple(one for part in several for one in part.contributions),
+    )
+
+
+_COLUMNS = ("key", "chunk", "name", "kind", "sentence")
+_NONE: Integers = np.zeros(0, np.int64)
+
+
 class GraphStore(Database):
     """The file `graph.db`. Threads share it; processes see one another's commits."""
 
@@ -92,6 +136,7 @@ class GraphStore(Database):
         self.cache: dict[object, tuple[object, Any]] = {}
         self.cache_lock = threading.Lock()
         self._parts: dict[str, Part] = {}
+        self._stack = _stacked({})
         self._generation = 0
         self._loaded: tuple[int, int] | None = None
 
@@ -130,18 +175,20 @@ class GraphStore(Database):
         """Delete the whole graph."""
         self.forget(list(self.fingerprints()) if self.exists() else [])
 
-    def parts(self) -> Mapping[str, Part]:
-        """Return the contributions of every document by id; only what has changed is read."""
+    def stack(self) -> Stack:
+        """Return the contributions of every document; only what has changed is read. The same object until then."""
         with self._lock:
             if not self.exists():
-                self._parts, self._loaded = {}, None
-                return self._parts
+                if self._parts:
+                    self._parts, self._loaded, self._stack = {}, None, _stacked({})
+                return self._stack
             connection = self._open()
             state = (connection.execute("PRAGMA data_version").fetchone()[0], self._generation)
             if state != self._loaded:
                 self._load()
+                self._stack = _stacked(self._parts)
                 self._loaded = state
-            return self._parts
+            return self._stack
 
     def _load(self) -> None:
         current = self.fingerprints()

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from trivium.index.graph.store import GraphStore, Integers, Part, version_of
+from trivium.index.graph.store import GraphStore, Integers, Stack, version_of
 from trivium.index.graph.values import KINDS, Contribution, Edge, Node, entity_key
 from trivium.index.where import Among, Where, every
 
@@ -30,9 +30,23 @@ _KIND_WEIGHTS = np.array([5.0, 1.0, 1.0, 0.2, 0.05])
 """How much a mention of each of `KINDS` ties its chunk to the entity: most, where the document is about it."""
 _RARITY = 2
 """The power of an entity's rarity, the logarithm of one chunk in so many, in the choice among a chunk's entities."""
-_DEAD_END = 1e-6
 _WINDOW = 12
 """Mentions of one sentence that are paired with one: each with the next so many."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ways:
+    """The ties of the entities that several chunks name, `alive`, as a walk needs them.
+
+    Attributes:
+        alive: their nodes; a walk counts them from 0.
+        inward: of the ties by chunk: the entity, the probability of the step, where each chunk begins, and which it is.
+        outward: of the ties by entity: the chunk, the probability of the step, where each entity begins.
+    """
+
+    alive: Integers
+    inward: tuple[NDArray[np.int32], Floats, Integers, Integers]
+    outward: tuple[NDArray[np.int32], Floats, Integers]
 
 
 @dataclass(frozen=True)
@@ -69,15 +83,32 @@ class View:
     def steps(self) -> tuple[Floats, Floats]:
         """The probability of each tie's step from its node to its chunk, and from its chunk to its node.
 
-        From a chunk the walk prefers rare entities, and passes by those that no other chunk names (as far as it can):
-        there it could only turn round. With them recall@5 on 2Wiki is 7 points lower.
+        From a chunk the walk prefers rare entities, but never goes to one that no other chunk names: there it could
+        only turn round. (With those, recall@5 on 2Wiki is 7 points lower.) Where a chunk has no other, a walk ends.
         """
         rarity = np.log1p(len(self.chunks) / np.maximum(1, self.degree)) ** _RARITY
-        rarity[self.degree < 2] = _DEAD_END
-        out = self.weight * rarity[self.node]
+        out = self.weight * np.where(self.degree > 1, rarity, 0.0)[self.node]
         from_node = np.bincount(self.node, weights=self.weight, minlength=self.size)
         from_chunk = np.bincount(self.chunk, weights=out, minlength=len(self.chunks))
-        return self.weight / from_node[self.node], out / from_chunk[self.chunk]
+        ways = from_chunk[self.chunk]
+        return self.weight / from_node[self.node], np.divide(out, ways, out=np.zeros_like(out), where=ways > 0)
+
+    @cached_property
+    def ways(self) -> Ways:
+        """The ties that a walk goes both ways, laid out for it."""
+        alive = np.flatnonzero(self.degree > 1)
+        number = np.zeros(self.size, np.int32)
+        number[alive] = np.arange(len(alive), dtype=np.int32)
+        ties = np.flatnonzero(self.degree[self.node] > 1)  # by chunk, as all ties are
+        by_node = ties[np.argsort(self.node[ties], kind="stable")]
+        to_chunk, to_node = self.steps
+        chunk = self.chunk[ties]
+        first = np.flatnonzero(np.diff(chunk, prepend=-1))
+        return Ways(
+            alive,
+            (number[self.node[ties]], to_chunk[ties], first, chunk[first]),
+            (self.chunk[by_node].astype(np.int32), to_node[by_node], np.searchsorted(self.node[by_node], alive)),
+        )
 
     @cached_property
     def kind(self) -> Integers:
@@ -94,6 +125,14 @@ class View:
         number = int(self._number[self._root[key]])
         return number if number >= 0 else None
 
+    def name(self, number: int) -> str:
+        """Return the commonest name of a node, without ordering those of all."""
+        if "names" in self.__dict__:
+            return self.names[number]
+        texts = self._graph.names.texts
+        names, counts = np.unique(self._mention[2, self._mention[0] == number], return_counts=True)
+        return min(zip((-counts).tolist(), (texts[at] for at in names), strict=True))[1]
+
     @cached_property
     def names(self) -> tuple[str, ...]:
         """The commonest name of each node."""
@@ -104,11 +143,14 @@ class View:
     @cached_property
     def _by_name(self) -> tuple[Integers, Integers, Integers]:
         """Return (node, name) pairs, the commonest name of each node first, and where each node begins."""
-        pairs, counts = np.unique(self._mention[[0, 2]], axis=1, return_counts=True)
         texts = self._graph.names.texts
-        rank = sorted(range(pairs.shape[1]), key=lambda at: (pairs[0, at], -counts[at], texts[pairs[1, at]]))
-        pairs = pairs[:, rank]
-        return pairs[0], pairs[1], np.searchsorted(pairs[0], np.arange(self.size))
+        pairs, counts = np.unique(self._mention[0] * len(texts) + self._mention[2], return_counts=True)
+        node, name = pairs // max(1, len(texts)), pairs % max(1, len(texts))
+        used = np.unique(name)
+        place = np.zeros(len(texts), np.int64)
+        place[sorted(used.tolist(), key=texts.__getitem__)] = np.arange(len(used))
+        order = np.lexsort((place[name], -counts, node))
+        return node[order], name[order], np.searchsorted(node, np.arange(self.size))
 
     def chunks_of(self, number: int) -> tuple[str, ...]:
         """Return the ids of the chunks that mention a node."""
@@ -155,9 +197,9 @@ class View:
             if not same.any():
                 break
             found.append(np.stack([node[:-step][same], node[step:][same]]))
-        both = np.concatenate(found, axis=1) if found else np.zeros((2, 0), np.int64)
-        both, counts = np.unique(both, axis=1, return_counts=True)
-        return both[0], both[1], counts
+        low, high = np.concatenate(found, axis=1) if found else np.zeros((2, 0), np.int64)
+        both, counts = np.unique(low * self.size + high, return_counts=True)
+        return both // max(1, self.size), both % max(1, self.size), counts
 
     def edges(self, number: int, most: int = 20) -> list[Edge]:
         """Return the edges of a node, those of most sentences first, with what a model has said of them."""
@@ -216,52 +258,43 @@ def view(index: Index, *, principals: Sequence[str] | None = None, where: str | 
 
 def _view(index: Index, condition: Where) -> View:
     graph = index.graph
-    parts = graph.parts()
-    if not parts:
-        return _drawn(graph, [], set())
+    stack = graph.stack()
+    if not stack.documents:
+        return _drawn(graph, stack, np.zeros(0, bool))
     key = (index.store.version, condition)
     with graph.cache_lock:
         found = graph.cache.get(key)
-    if found is not None and found[0] is parts:
+    if found is not None and found[0] is stack:
         return found[1]
     readable = {row["id"] for row in index.store.rows(condition, ["id"])}
     versions = {record.id: version_of(record) for record in index.records()}
-    current = [part for id, part in parts.items() if part.fingerprint.rpartition(":")[0] == versions.get(id)]
-    made = _drawn(graph, current, readable)
+    current = [versions.get(id) == version for id, version in zip(stack.documents, stack.versions, strict=True)]
+    seen = np.array([chunk in readable for chunk in stack.chunks], bool) & np.array(current, bool)[stack.document]
+    made = _drawn(graph, stack, seen)
     with graph.cache_lock:
         while len(graph.cache) >= _VIEWS:
             graph.cache.pop(next(iter(graph.cache)))
-        graph.cache[key] = (parts, made)
+        graph.cache[key] = (stack, made)
     return made
 
 
-def _drawn(graph: GraphStore, parts: Sequence[Part], readable: set[str]) -> View:
-    chunks: list[str] = []
-    rows, aliases = [], []
-    told: list[Contribution] = []
-    for part in parts:
-        seen = np.array([chunk in readable for chunk in part.chunks], bool)
-        if not seen.any():
-            continue
-        places = np.cumsum(seen) - 1 + len(chunks)
-        chunks += [chunk for chunk, yes in zip(part.chunks, seen, strict=True) if yes]
-        kept = seen[part.chunk]
-        rows.append(np.stack([part.key, places[part.chunk], part.name, part.kind, part.sentence])[:, kept])
-        if len(part.aliases):
-            aliases.append(part.aliases[seen[part.aliases[:, 0]], 1:])
-        told += [one for one in part.contributions if one.chunk in readable]
-    mention = np.concatenate(rows, axis=1) if rows else np.zeros((5, 0), np.int64)
-    root = _merged(len(graph.keys.texts), np.concatenate(aliases) if aliases else np.zeros((0, 2), np.int64))
+def _drawn(graph: GraphStore, stack: Stack, seen: NDArray[np.bool_]) -> View:
+    """Return the graph of the chunks marked in `seen`."""
+    chunks = tuple(chunk for chunk, yes in zip(stack.chunks, seen.tolist(), strict=True) if yes)
+    mention = stack.mention[:, seen[stack.mention[1]]]
+    mention[1] = (np.cumsum(seen) - 1)[mention[1]]
+    root = _merged(len(graph.keys.texts), stack.aliases[seen[stack.aliases[:, 0]], 1:])
     mention[0] = root[mention[0]]
     number = np.full(len(root), -1, np.int64)
     present = np.unique(mention[0])
     present = np.array(sorted(present.tolist(), key=graph.keys.texts.__getitem__), np.int64)  # in no process's order
     number[present] = np.arange(len(present))
     mention[0] = number[mention[0]]
-    order = np.lexsort((mention[4], mention[0], mention[1]))
-    mention = mention[:, order]
+    mention = mention[:, np.lexsort((mention[4], mention[0], mention[1]))]
     node, chunk, weight = _ties(mention, len(present))
-    return View(tuple(chunks), node, chunk, weight, len(present), graph, root, number, mention, tuple(told))
+    readable = set(chunks) if stack.told else set()
+    told = tuple(one for one in stack.told if one.chunk in readable)
+    return View(chunks, node, chunk, weight, len(present), graph, root, number, mention, told)
 
 
 def _ties(mention: Integers, size: int) -> tuple[Integers, Integers, Floats]:
