@@ -33,6 +33,11 @@ Out = Annotated[
     Path | None, typer.Option("--out", metavar="FOLDER", help="Where the run is kept. Default: below runs/.")
 ]
 
+Search = Annotated[
+    list[str] | None,
+    typer.Option("--search", metavar="KEY=V,V", help="Try each value, and keep the best by validation. Repeat it."),
+]
+
 
 class _OrData(TyperGroup):
     """`trivium tune DATA` is `trivium tune model DATA`."""
@@ -83,10 +88,7 @@ def tune(
     minutes: Annotated[float, typer.Option(metavar="M", help="The longest that training may take.")] = 0.0,
     seed: Annotated[int, typer.Option(metavar="N", help="Another seed, another order.")] = 0,
     limit: Annotated[int, typer.Option(metavar="N", help="Use at most N samples.")] = 0,
-    search: Annotated[
-        list[str] | None,
-        typer.Option("--search", metavar="KEY=V,V", help="Try each value, and keep the best by validation. Repeat it."),
-    ] = None,
+    search: Search = None,
     trials: Annotated[int, typer.Option(metavar="N", min=0, help="Of a search: draw N at random. 0: all.")] = 0,
     out: Out = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last good checkpoint.")] = False,
@@ -120,11 +122,7 @@ def tune(
     if trials and not space:
         raise UsageError("--trials is of a search.", "Say what to search: --search rank=4,8,16.")
     if preview:
-        known = look(trials_of(plan, space, most=trials)[0].plan if space else plan)
-        _introduce(screen, known)
-        if screen.as_json:
-            screen.emit(_facts(known))
-        return 0
+        return _preview(screen, look(trials_of(plan, space, most=trials)[0].plan if space else plan))
     if space:
         return _search(screen, plan, space, trials, out or search_folder(plan, space, trials), resume)
     folder = out or default_folder(plan)
@@ -133,13 +131,23 @@ def tune(
             plan, folder, resume=resume, before=lambda known: _introduce(screen, known),
             on_progress=show, stop=stop, command=command_line(),
         )  # fmt: skip
-    if not leads():
-        pass  # of several processes the first one speaks
-    elif screen.as_json:
+    if leads():  # of several processes the first one speaks
+        _show(screen, report, folder)
+    return 130 if report["stopped"] == "asked" else 0
+
+
+def _preview(screen: Screen, known: Before) -> int:
+    _introduce(screen, known)
+    if screen.as_json:
+        screen.emit(_facts(known))
+    return 0
+
+
+def _show(screen: Screen, report: Mapping[str, Any], folder: Path) -> None:
+    if screen.as_json:
         screen.emit(report)
     else:
         _print(screen, report, folder)
-    return 130 if report["stopped"] == "asked" else 0
 
 
 def _search(

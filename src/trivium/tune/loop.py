@@ -141,7 +141,11 @@ def train(
     with quiet_transformers():
         loop = _Loop(attached, objective, prepared, settings, checkpoints, dtype, watch)
         try:
-            loop.train(resume_from_checkpoint=str(start) if start else None)
+            if start is not None and step_of(start) >= loop.args.max_steps:  # killed after its last step
+                restore(attached, start / WEIGHTS)
+                loop.state.global_step = step_of(start)
+            else:
+                loop.train(resume_from_checkpoint=str(start) if start else None)
         except (RuntimeError, MemoryError, OSError) as error:
             raise _explained(error, folder) from error
         finally:
@@ -303,7 +307,7 @@ class _Watch(transformers.TrainerCallback):
         self.every = 1
         self.stopped = ""
         self._loss = 0.0
-        self._spent = 0.0
+        self._spent = history.seconds
         self._taken = 0
         self._began = 0.0
 

@@ -47,7 +47,7 @@ class Method:
     exact: bool = True
     start: str = ""
     packs: bool = True
-    rate: float = 1e-3
+    rate: float = 5e-4
     defaults: Settings = field(default_factory=dict)
 
 
