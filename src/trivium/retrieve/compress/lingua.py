@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
-import numpy as np
-
 from trivium.models.base import Scorer
 from trivium.retrieve.compress.information import BEFORE, information, words
 from trivium.retrieve.compress.values import Compressed, Compression, Tools, best_within
@@ -60,10 +58,10 @@ def long_llmlingua(question: str, hits: Sequence[Hit], tools: Tools, ratio: floa
     assert isinstance(scorer, Scorer)
 
     def contrast(text: str, spans: Sequence[Span], past: str) -> list[float]:
-        alone = np.array(information(text, spans, scorer, past))
+        alone = information(text, spans, scorer, past)
         room = max(0, BEFORE - len(question) - 2)
-        asked = np.array(information(text, spans, scorer, f"{question}\n\n{past[-room:] if room else ''}"))
-        return (alone - asked).tolist()
+        asked = information(text, spans, scorer, f"{question}\n\n{past[-room:] if room else ''}")
+        return [one - other for one, other in zip(alone, asked, strict=True)]
 
     likely = [_question_given(question, hit.chunk.text, scorer) for hit in hits]
     order = sorted(range(len(hits)), key=lambda place: -likely[place])
