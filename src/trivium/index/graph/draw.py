@@ -61,7 +61,8 @@ def _places(n: int, ends: Numbers, steps: int = 200) -> Numbers:
         heat = 0.15 * (1 - step / steps)
         at = at + force / length[:, None] * np.minimum(length, heat)[:, None]
     spread = np.ptp(at, axis=0)
-    return (at - at.min(0)) / np.where(spread > 0, spread, 1.0)
+    placed: NDArray[Any] = (at - at.min(0)) / np.where(spread > 0, spread, 1.0)
+    return placed
 
 
 def _svg(labels: list[str], degree: Numbers, places: Numbers, ends: Numbers, counts: Numbers) -> str:

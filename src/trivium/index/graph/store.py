@@ -213,10 +213,11 @@ class GraphStore(Database):
             for at, one in enumerate(contributions)
             for short, name in one.aliases
         ]
-        columns = np.array(rows, np.int64).reshape(-1, 5).T
+        chunk, key, name, kind, sentence = np.array(rows, np.int64).reshape(-1, 5).T
         told = tuple(one for one in contributions if one.relations or one.about)
         chunks = tuple(one.chunk for one in contributions)
-        return Part(fingerprint, chunks, *columns, np.array(aliases, np.int64).reshape(-1, 3), told)
+        short = np.array(aliases, np.int64).reshape(-1, 3)
+        return Part(fingerprint, chunks, chunk, key, name, kind, sentence, short, told)
 
 
 def dump(contributions: Sequence[Contribution]) -> str:

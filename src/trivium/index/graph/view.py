@@ -131,7 +131,8 @@ class View:
             return self.names[number]
         texts = self._graph.names.texts
         names, counts = np.unique(self._mention[2, self._mention[0] == number], return_counts=True)
-        return min(zip((-counts).tolist(), (texts[at] for at in names), strict=True))[1]
+        commonest: tuple[int, str] = min(zip((-counts).tolist(), (texts[at] for at in names), strict=True))
+        return commonest[1]
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -265,7 +266,8 @@ def _view(index: Index, condition: Where) -> View:
     with graph.cache_lock:
         found = graph.cache.get(key)
     if found is not None and found[0] is stack:
-        return found[1]
+        view: View = found[1]
+        return view
     readable = {row["id"] for row in index.store.rows(condition, ["id"])}
     versions = {record.id: version_of(record) for record in index.records()}
     current = [versions.get(id) == version for id, version in zip(stack.documents, stack.versions, strict=True)]
@@ -301,8 +303,8 @@ def _ties(mention: Integers, size: int) -> tuple[Integers, Integers, Floats]:
     """Return each pair of node and chunk once, with the weight of its mentions together."""
     pair = mention[1] * max(1, size) + mention[0]
     pairs, place = np.unique(pair, return_inverse=True)
-    total = np.bincount(place, weights=_KIND_WEIGHTS[mention[3]], minlength=len(pairs))
-    return pairs % max(1, size), pairs // max(1, size), total
+    total: Floats = np.bincount(place, weights=_KIND_WEIGHTS[mention[3]], minlength=len(pairs)).astype(np.float64)
+    return pairs % max(1, size), pairs // max(1, size), total.astype(np.float64)
 
 
 def _merged(size: int, aliases: Integers) -> Integers:
