@@ -31,7 +31,7 @@ def seeds(view: View, question: str) -> dict[int, float]:
 
     Whatever stands in the question counts that is a name in the graph, in any case; the longest names win. Numbers and
     plain phrases count for nothing: with them, rare words such as "earlier" draw the walk away, and recall@5 on 2Wiki
-    is 13 points lower.
+    is 5 points lower.
     """
     found: dict[int, float] = {}
     for name in [*(name for name, _ in entities(question)), *_spans(view, question)]:

@@ -84,7 +84,7 @@ class View:
         """The probability of each tie's step from its node to its chunk, and from its chunk to its node.
 
         From a chunk the walk prefers rare entities, but never goes to one that no other chunk names: there it could
-        only turn round. (With those, recall@5 on 2Wiki is 7 points lower.) Where a chunk has no other, a walk ends.
+        only turn round. (With those, recall@5 on 2Wiki is 5 points lower.) Where a chunk has no other, a walk ends.
         """
         rarity = np.log1p(len(self.chunks) / np.maximum(1, self.degree)) ** _RARITY
         out = self.weight * np.where(self.degree > 1, rarity, 0.0)[self.node]
