@@ -43,7 +43,7 @@ pull: $(VENV)/.base ## Fetch the two embedded models
 	@$(BIN)/trivium pull
 
 test: $(VENV)/.dev ## Every test: quick ones, those on real models, those that kill and corrupt
-	$(BIN)/python -m pytest -q -m ""
+	$(BIN)/python -m pytest -q -m "" -n 2 --dist loadfile
 
 quick: $(VENV)/.dev ## The quick tests alone
 	$(BIN)/python -m pytest -q

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+os.environ.pop("COLUMNS", None)  # pytest-xdist sets it; outside a terminal, tables are as wide as they need
+
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:

@@ -155,7 +155,7 @@ def _trial(plan: Plan, space: Space, place: int) -> Trial:
     """Return the trial at a place of the grid: its number written in the base of the values, the last ones fastest."""
     settings: dict[str, Any] = {}
     rest = place
-    for key, values in reversed(space.items()):
+    for key, values in reversed(list(space.items())):
         rest, digit = divmod(rest, len(values))
         settings[key] = values[digit]
     settings = {key: settings[key] for key in space}
