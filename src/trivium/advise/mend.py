@@ -11,7 +11,7 @@ from trivium.advise.words import count
 from trivium.evaluate.failure import POINTS, Failure
 
 RERANKED = 3
-"""Hits that a reranker reads for each that is kept (`patterns/advanced.py`)."""
+"""Hits that a reranker reads for each that is kept (`patterns/steps.py`)."""
 _COVERED = 0.75
 """The share of the missed passages within reach that a larger k is to hold."""
 _LARGEST_K = 20

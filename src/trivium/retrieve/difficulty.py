@@ -2,7 +2,7 @@
 
 The classes of Adaptive-RAG (Jeong et al. 2024, arXiv:2403.14403), told by rules where the wording is plain. The rules
 are seldom wrong and mostly silent: they say "several" of 1.0% of 2,000 questions of SQuAD 1.1, 0.8% of Natural
-Questions, 0.2% of CMRC 2018, and of 18 to 23% of samples of HotpotQA and 8 to 14% of MuSiQue, whose questions all need
+Questions, 0.2% of CMRC 2018, and of 15 to 23% of samples of HotpotQA and 8 to 14% of MuSiQue, whose questions all need
 several.
 """
 
