@@ -18,7 +18,7 @@ from trivium.index.graph.view import Floats, View
 from trivium.text.tokens import analyse, stop_words
 
 DAMPING = 0.6
-"""The probability of another step. HippoRAG has 0.5; 0.6 is a point better on 2Wiki, all of whose questions were looked at."""
+"""The probability of another step. HippoRAG has 0.5; on all of 2Wiki's questions 0.6 is a point better."""
 _STEPS = 16
 """Of `DAMPING` ** 16 nothing is left to see."""
 _LONGEST = 8  # words, or Chinese characters, of a name
