@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from trivium.advise.prices import Prices
     from trivium.advise.values import Comparison, Decision, Needs
     from trivium.api import KnowledgeBase
+    from trivium.models import base as models
     from trivium.tasks.questions import QuestionSet
 
 Questions = Annotated[Path, typer.Argument(metavar="QUESTIONS", help="A question set, as for `trivium evaluate`.")]
@@ -138,7 +139,7 @@ def compare(
     read = read_questions(questions, language=language, corpus=corpus)
     base = _base(screen, kb, chat, embedder, reranker)
     job = job_of(
-        screen, read, questions, base, arms=names(arms), chat=chat,
+        screen, read, questions, base, arms=names(arms), chat=chat, embedder=embedder,
         adapters=split_spec("+".join(["", *(adapter or [])]))[1],
         tuning=Tuning(method=method, epochs=epochs, rate=rate, minutes=minutes, data=train), tune=tune,
         instructions=instructions, max_tokens=max_tokens, k=k, principals=names(principals) or None, prices=table,
@@ -183,7 +184,9 @@ def advise(
     return 0
 
 
-def job_of(screen: Screen, read: QuestionSet, path: Path, base: Any, *, chat: str, **given: Any) -> Job:
+def job_of(
+    screen: Screen, read: QuestionSet, path: Path, base: Any, *, chat: str, embedder: str = "", **given: Any
+) -> Job:
     """Prepare the job (`trivium.advise.prepare` has the rest of the arguments), and say how the questions divide."""
     from trivium.advise.prepare import prepare
     from trivium.tasks.questions import count_problems
@@ -192,7 +195,7 @@ def job_of(screen: Screen, read: QuestionSet, path: Path, base: Any, *, chat: st
         screen.say(f"{count:,} x {kind}", style="yellow")
     name = path.resolve().parent.name if read.name in ("questions", "test", "dev") else read.name
     job = prepare(
-        read.examples, name=name, chat=chat, index=base, embedder=(lambda: base.embedder) if base else None,
+        read.examples, name=name, chat=chat, index=base, embedder=lambda: _embedder(base, embedder),
         reranker=base.reranker if base else None, **given,
     )  # fmt: skip
     parts = job.parts
@@ -267,6 +270,13 @@ def _base(screen: Screen, kb: str, chat: str, embedder: str, reranker: str) -> K
     if not chat:
         fetch_defaults(screen, ["chat"])
     return None
+
+
+def _embedder(base: KnowledgeBase | None, spec: str) -> models.Embedder:
+    """Return the knowledge base's embedder, or, without one, that which is named: it chooses examples."""
+    from trivium.models.embed import open_embedder
+
+    return base.embedder if base is not None else open_embedder(spec or None)
 
 
 def _parallel(chat: str, workers: int) -> int:
