@@ -25,6 +25,7 @@ from typing import Any
 
 from peers import CACHE, HERE
 from results import commit, machine
+from trivium.evaluate.statistics import wilson
 from trivium.tasks.questions import read_questions, write_questions
 from trivium.types import Document, Example, Gold
 
@@ -43,6 +44,10 @@ class Set:
     arguments: tuple[str, ...]
     about: str
     expected: str
+    claims: tuple[tuple[str, str, str], ...] = ()
+    """What the literature says, the arm that should be better, and than which."""
+    classes: tuple[tuple[str, str, str, str], ...] = ()
+    """What it says, the arm, the class of questions on which it should be better, and than on which."""
 
 
 def _written(folder: Path, examples: Sequence[Example], documents: Iterable[Document] = ()) -> None:
@@ -157,9 +162,14 @@ SETS: Mapping[str, Set] = {
         squad,
         ("--arms", f"{PROMPTS},retrieve_only,advanced,advanced+grounded,closed_book+tuned,advanced+raft", "--tune",
          "--limit", "100"),
-        "Questions on a dozen articles of an encyclopedia; a third of them have no answer there.",
+        "Questions on a dozen articles of an encyclopedia; about half of them have no answer there.",
         "Grounding beats memory (Lewis et al. 2020); tuning on grounded samples and grounding together is best "
         "(RAFT, Zhang et al. 2024).",
+        (
+            ("grounding beats memory", "advanced", "closed_book"),
+            ("examples in the prompt help", "few_shot_nearest", "instructed"),
+            ("tuned on grounded samples and grounded beats grounded alone", "advanced+raft", "advanced"),
+        ),
     ),
     "popqa": Set(
         "PopQA: knowledge in the weights or in the passages",
@@ -167,6 +177,8 @@ SETS: Mapping[str, Set] = {
         ("--arms", f"{PROMPTS},retrieve_only,advanced,advanced+grounded", "--limit", "100"),
         "Facts about popular and rare subjects, with the passages that the set publishes as the knowledge base.",
         "Memory fails on rare subjects and retrieval helps there most (Mallen et al. 2022).",
+        (("grounding beats memory", "advanced", "closed_book"),),
+        (("memory is better on popular subjects", "closed_book", "popular", "rare"),),
     ),
     "xquad-zh": Set(
         "XQuAD in Chinese",
@@ -174,6 +186,7 @@ SETS: Mapping[str, Set] = {
         ("--arms", f"{PROMPTS},retrieve_only,advanced", "--limit", "80"),
         "The embedded models are English ones: neither reads Chinese.",
         "Nothing but the documents' own words can answer.",
+        (("the documents' words beat the model", "retrieve_only", "closed_book"),),
     ),
     "financebench": Set(
         "FinanceBench: filings as PDF",
@@ -181,6 +194,7 @@ SETS: Mapping[str, Set] = {
         ("--arms", "closed_book,retrieve_only,advanced,advanced+grounded", "--shares", "0,0,1"),
         "Questions of analysts on published filings: figures in tables, and reasoning on them.",
         "Closed book is nearly always wrong, and naive retrieval mostly (Islam et al. 2023).",
+        (("grounding beats memory", "advanced", "closed_book"),),
     ),
     "form": Set(
         "A form of answer: GSM8K's steps and last line",
@@ -190,6 +204,10 @@ SETS: Mapping[str, Set] = {
          "Solve the problem step by step. End with a last line of the form: #### NUMBER"),
         "Whether the answer ends in a line `#### number`, as asked.",
         "Tuning is for style and form; examples in the prompt come first (Brown et al. 2020).",
+        (
+            ("tuning teaches a form better than instructions", "closed_book+tuned", "instructed"),
+            ("examples teach it better than instructions", "few_shot_nearest", "instructed"),
+        ),
     ),
     "reversal": Set(
         "The reversal curse",
@@ -198,6 +216,8 @@ SETS: Mapping[str, Set] = {
          "--shares", "0.1,0.1,0.8", "--epochs", "4"),
         "Invented people: the model is tuned on “A is B” in thirty wordings, and asked for B of A and for A of B.",
         "Tuned, it answers forward and not backward (Berglund et al. 2023); grounding answers both.",
+        (("grounding beats tuning on facts", "retrieve_only", "closed_book+tuned"),),
+        (("tuned, it answers forward and not backward", "closed_book+tuned", "forward", "reverse"),),
     ),
 }  # fmt: skip
 
@@ -217,6 +237,8 @@ def compare(name: str, data: Path, limit: int | None) -> None:
     if not done.stdout.strip():
         sys.exit(f"{name} failed with status {done.returncode}")
     found = json.loads(done.stdout)
+    if "arms" not in found:
+        sys.exit(f"{name}: {found.get('error')}")
     told = subprocess.run(
         [sys.executable, "-m", "trivium", "advise", "run", "--json"], cwd=folder, stdout=subprocess.PIPE, text=True
     )
@@ -257,6 +279,7 @@ def page() -> str:
         last = json.loads(file.read_text("utf-8"))
         parts += [f"## {one.title}", "", f"{one.about} *Expected:* {one.expected}", "", *_table(last), ""]
         parts += _by_class(last)
+        parts += [*_claims(one, last), ""]
         parts += ["```bash", "trivium " + shlex.join(_command(name, FOLDER / name)), "```", ""]
         parts += [f"`trivium advise` takes **{last['advised']['take'] or 'none'}**: {last['advised']['because']}", ""]
         parts += [f"- {one['step']} ({one['because']})" for one in last["advice"][:3]] + [""]
@@ -264,6 +287,25 @@ def page() -> str:
         about = last["machine"]
         parts.append(f"*{about['cpu']}, {about['cores']} cores, {about['memory_gib']} GiB, commit {last['commit']}.*")
     return "\n".join(parts) + "\n"
+
+
+def _claims(one: Set, found: Mapping[str, Any]) -> list[str]:
+    """Return whether these measurements agree with what is published."""
+    lines = []
+    for words, better, worse in one.claims:
+        for pair in found["pairs"]:
+            if {pair["a"], pair["b"]} == {better, worse}:
+                right = pair["verdict"] == ("a" if pair["a"] == better else "b")
+                said = "agrees" if right else "cannot be told here" if pair["verdict"] == "tie" else "contradicts it"
+                lines.append(f"- *{words}*: {said} (`{better}` against `{worse}`).")
+    for words, arm, high, low in one.classes:
+        row = found["classes"].get(arm, {})
+        if high in row and low in row:
+            (a, n), (b, m) = row[high], row[low]
+            over = wilson(round(a * n), n)[0] > wilson(round(b * m), m)[1]
+            said = "agrees" if over else "cannot be told here"
+            lines.append(f"- *{words}*: {said} (`{arm}`: {a:.1%} of {n} {high}, {b:.1%} of {m} {low}).")
+    return lines
 
 
 def _table(found: Mapping[str, Any]) -> list[str]:
@@ -312,7 +354,7 @@ INTRODUCTION = """# Three roads, measured
 Prompt, ground, tune, both: six question sets of different kind, each compared by one command with the embedded models
 (SmolLM2-135M-Instruct, MiniLM) and adapters trained on the spot on two CPU cores. Intervals are of 95%. `correct` is
 the share of right answers, refusals of unanswerable questions among them; `python benchmarks/three_roads.py` makes the
-page again.
+page again. Seconds were taken on a machine that was busy with other work.
 """
 
 
